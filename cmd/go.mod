@@ -1,0 +1,3 @@
+module github.com/tenon-go/tenon/cmd
+
+go 1.26

@@ -1,0 +1,101 @@
+package gguf
+
+import "fmt"
+
+// The getters return the value of a key, or an error that matches ErrMissingKey or ErrType. Integers are
+// converted between widths with a check of the range; nothing else is converted: a float is no integer,
+// and a bool is no number. The ...Or getters return def for a key that is not there, and fail on a
+// wrong type all the same.
+
+// String returns the string of key.
+func (m *Metadata) String(key string) (string, error) { return get(m, key, wantString, toString) }
+
+// StringOr returns the string of key, or def.
+func (m *Metadata) StringOr(key, def string) (string, error) {
+	return getOr(m, key, def, wantString, toString)
+}
+
+// Uint returns the integer of key, of any width, that is not negative.
+func (m *Metadata) Uint(key string) (uint64, error) { return get(m, key, wantUint, toUint) }
+
+// UintOr returns the integer of key, or def.
+func (m *Metadata) UintOr(key string, def uint64) (uint64, error) {
+	return getOr(m, key, def, wantUint, toUint)
+}
+
+// Int returns the integer of key, of any width, that fits an int64.
+func (m *Metadata) Int(key string) (int64, error) { return get(m, key, wantInt, toInt) }
+
+// IntOr returns the integer of key, or def.
+func (m *Metadata) IntOr(key string, def int64) (int64, error) {
+	return getOr(m, key, def, wantInt, toInt)
+}
+
+// Float returns the float32 or float64 of key.
+func (m *Metadata) Float(key string) (float64, error) { return get(m, key, wantFloat, toFloat) }
+
+// FloatOr returns the float of key, or def.
+func (m *Metadata) FloatOr(key string, def float64) (float64, error) {
+	return getOr(m, key, def, wantFloat, toFloat)
+}
+
+// Bool returns the bool of key.
+func (m *Metadata) Bool(key string) (bool, error) { return get(m, key, wantBool, toBool) }
+
+// BoolOr returns the bool of key, or def.
+func (m *Metadata) BoolOr(key string, def bool) (bool, error) {
+	return getOr(m, key, def, wantBool, toBool)
+}
+
+// Strings returns a copy of the string array of key. The strings share one piece of memory.
+func (m *Metadata) Strings(key string) ([]string, error) { return get(m, key, wantStrings, toStrings) }
+
+// Ints returns a copy of the integer array of key, of any width.
+func (m *Metadata) Ints(key string) ([]int64, error) { return get(m, key, wantInts, toInts) }
+
+// Floats returns a copy of the float array of key. A float64 is rounded to float32.
+func (m *Metadata) Floats(key string) ([]float32, error) { return get(m, key, wantFloats, toFloats) }
+
+// Bools returns a copy of the bool array of key.
+func (m *Metadata) Bools(key string) ([]bool, error) { return get(m, key, wantBools, toBools) }
+
+// UintPerLayer returns n integers that are not negative, one a layer: those of an array of exactly n, or
+// n times a scalar. Hyper-parameters such as attention.head_count come in both forms.
+func (m *Metadata) UintPerLayer(key string, n int) ([]uint64, error) {
+	return get(m, key, wantPerLayer(wantUint, n), perLayer(n, toUint))
+}
+
+// FloatPerLayer is UintPerLayer for floats.
+func (m *Metadata) FloatPerLayer(key string, n int) ([]float64, error) {
+	return get(m, key, wantPerLayer(wantFloat, n), perLayer(n, toFloat))
+}
+
+// BoolPerLayer is UintPerLayer for bools.
+func (m *Metadata) BoolPerLayer(key string, n int) ([]bool, error) {
+	return get(m, key, wantPerLayer(wantBool, n), perLayer(n, toBool))
+}
+
+func wantPerLayer(want string, n int) string {
+	return fmt.Sprintf("%s, or an array of exactly %d", want, n)
+}
+
+// perLayer makes a conversion of one value into a conversion to one value a layer.
+func perLayer[T any](n int, convert func(Value) (T, bool)) func(Value) ([]T, bool) {
+	return func(v Value) ([]T, bool) {
+		if v.typ == TypeArray {
+			if v.n != n {
+				return nil, false
+			}
+			return toSlice(v, convert)
+		}
+		x, ok := convert(v)
+		if !ok {
+			return nil, false
+		}
+		out := make([]T, n)
+		for i := range out {
+			out[i] = x
+		}
+		return out, true
+	}
+}
