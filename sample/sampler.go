@@ -68,7 +68,7 @@ func newSampler(p Params, bias logitBias, nVocab int) *Sampler {
 	}
 
 	s.topK = topK{p.TopK}
-	if p.TopK == 0 || p.TopK > nVocab {
+	if p.TopK == 0 {
 		s.topK.k = nVocab
 	}
 	if p.TypicalP > 0 && p.TypicalP < 1 {

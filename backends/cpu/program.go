@@ -1,0 +1,129 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/buffer"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// kernel is how ops of one kind are run.
+type kernel struct {
+	// refuses returns why n cannot be run although its op's Infer accepts it, or "". May be nil.
+	refuses func(n *tensor.Tensor) string
+	// compile adds the steps that compute c.dst from c.src.
+	compile func(c *compiler)
+}
+
+// kernels is filled by the init functions of the kernels' files.
+var kernels = map[tensor.Kind]kernel{}
+
+// register says how ops like op are run.
+func register(op tensor.Op, compile func(c *compiler), refuses ...func(n *tensor.Tensor) string) {
+	k := kernel{compile: compile}
+	if len(refuses) > 0 {
+		k.refuses = refuses[0]
+	}
+	kernels[op.Kind()] = k
+}
+
+// compiler collects the steps of a program, node by node.
+type compiler struct {
+	dev   *Device
+	place func(*tensor.Tensor) tensor.Storage
+
+	// The present node: its operands, resolved to memory. Those of absent sources have a nil t.
+	node *tensor.Tensor
+	dst  operand
+	src  []operand
+
+	steps  []step
+	floats int // scratch that the widest step needs, for each worker
+	used   int // bytes of the shared scratch that the present node has
+	shared int // bytes of it that the widest node needs
+}
+
+// step adds what each worker does next. f must not allocate.
+func (c *compiler) step(f step) { c.steps = append(c.steps, f) }
+
+// scratch asks for n floats of each worker's own, at w.floats while a step runs.
+func (c *compiler) scratch(n int) { c.floats = max(c.floats, n) }
+
+// common asks for n bytes that all workers share from this node's first step to its last, and returns
+// where they begin in w.shared.
+func (c *compiler) common(n int) (offset int) {
+	offset = c.used
+	c.used += (n + 63) &^ 63
+	c.shared = max(c.shared, c.used)
+	return offset
+}
+
+// Compile prepares g's nodes.
+func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
+	c := &compiler{dev: d, place: g.Place}
+	for _, n := range g.Nodes {
+		if err := d.Supports(n); err != nil {
+			return nil, err
+		}
+		var err error
+		c.node, c.src, c.used = n, make([]operand, len(n.Src)), 0
+		if c.dst, err = c.operand(n); err != nil {
+			return nil, err
+		}
+		for i, s := range n.Src {
+			if s == nil {
+				continue
+			}
+			if c.src[i], err = c.operand(s); err != nil {
+				return nil, err
+			}
+		}
+		if n.Shape.Elems() > 0 {
+			kernels[n.Op.Kind()].compile(c)
+		}
+	}
+	d.team.reserve(c.floats, c.shared)
+	return &program{team: d.team, steps: c.steps}, nil
+}
+
+// operand resolves t to its memory.
+func (c *compiler) operand(t *tensor.Tensor) (operand, error) {
+	o := operand{t: t}
+	n := t.Bytes()
+	if n == 0 {
+		return o, nil
+	}
+	at := c.place(t)
+	if !at.Bound() {
+		return o, fmt.Errorf("cpu: %v has no place", t)
+	}
+	if !c.dev.CanUse(at.Buffer.Type()) {
+		return o, fmt.Errorf("cpu: %s cannot use %v, which lies in memory of %s", c.dev.owner, t, at.Buffer.Type().Owner())
+	}
+	mem := buffer.HostBytes(at.Buffer)
+	if err := buffer.CheckRange(int64(len(mem)), at.Offset, int64(n)); err != nil {
+		return o, fmt.Errorf("cpu: %v: %w", t, err)
+	}
+	o.p = mem[at.Offset : at.Offset+int64(n)]
+	return o, nil
+}
+
+type program struct {
+	team  *team
+	w0    worker
+	steps []step
+}
+
+// Submit runs the program to its end: the host's work is done when it returns.
+func (p *program) Submit(ctx context.Context) error { return p.team.submit(ctx, &p.w0, p.steps) }
+
+// Wait has nothing to wait for.
+func (p *program) Wait(context.Context) error { return nil }
+
+// Close lets go of the steps.
+func (p *program) Close() error {
+	p.steps = nil
+	return nil
+}
