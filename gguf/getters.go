@@ -60,28 +60,43 @@ func (m *Metadata) Floats(key string) ([]float32, error) { return get(m, key, wa
 func (m *Metadata) Bools(key string) ([]bool, error) { return get(m, key, wantBools, toBools) }
 
 // UintPerLayer returns n integers that are not negative, one a layer: those of an array of exactly n, or
-// n times a scalar. Hyper-parameters such as attention.head_count come in both forms.
+// n times a scalar. Hyper-parameters such as attention.head_count come in both forms. An n that no model
+// has (below 0 or above 65536) is an ErrType too, so that a count read from a file may be passed on.
 func (m *Metadata) UintPerLayer(key string, n int) ([]uint64, error) {
-	return get(m, key, wantPerLayer(wantUint, n), perLayer(n, toUint))
+	return getPerLayer(m, key, n, wantUint, toUint)
 }
 
 // FloatPerLayer is UintPerLayer for floats.
 func (m *Metadata) FloatPerLayer(key string, n int) ([]float64, error) {
-	return get(m, key, wantPerLayer(wantFloat, n), perLayer(n, toFloat))
+	return getPerLayer(m, key, n, wantFloat, toFloat)
 }
 
 // BoolPerLayer is UintPerLayer for bools.
 func (m *Metadata) BoolPerLayer(key string, n int) ([]bool, error) {
-	return get(m, key, wantPerLayer(wantBool, n), perLayer(n, toBool))
+	return getPerLayer(m, key, n, wantBool, toBool)
 }
 
-func wantPerLayer(want string, n int) string {
-	return fmt.Sprintf("%s, or an array of exactly %d", want, n)
+// maxLayers is how many values a scalar is repeated to. The largest models have some hundred layers.
+const maxLayers = 1 << 16
+
+// checkLayers returns an error if n cannot be a number of layers.
+func (m *Metadata) checkLayers(key string, n int) error {
+	if n >= 0 && n <= maxLayers {
+		return nil
+	}
+	return &TypeError{
+		File: m.file, Key: key,
+		Have: fmt.Sprintf("asked for %d layers", n),
+		Want: fmt.Sprintf("0 to %d layers", maxLayers),
+	}
 }
 
-// perLayer makes a conversion of one value into a conversion to one value a layer.
-func perLayer[T any](n int, convert func(Value) (T, bool)) func(Value) ([]T, bool) {
-	return func(v Value) ([]T, bool) {
+func getPerLayer[T any](m *Metadata, key string, n int, want string, convert func(Value) (T, bool)) ([]T, error) {
+	if err := m.checkLayers(key, n); err != nil {
+		return nil, err
+	}
+	want = fmt.Sprintf("%s, or an array of %d, each %s", want, n, want)
+	return get(m, key, want, func(v Value) ([]T, bool) {
 		if v.typ == TypeArray {
 			if v.n != n {
 				return nil, false
@@ -92,10 +107,14 @@ func perLayer[T any](n int, convert func(Value) (T, bool)) func(Value) ([]T, boo
 		if !ok {
 			return nil, false
 		}
-		out := make([]T, n)
-		for i := range out {
-			out[i] = x
-		}
-		return out, true
+		return repeat(x, n), true
+	})
+}
+
+func repeat[T any](x T, n int) []T {
+	out := make([]T, n)
+	for i := range out {
+		out[i] = x
 	}
+	return out
 }

@@ -46,6 +46,15 @@ func takeOr[T any](s *Section, key string, def T, want string, convert func(Valu
 	return take(s, key, want, convert)
 }
 
+func takePerLayer[T any](s *Section, key string, n int, want string, convert func(Value) (T, bool)) []T {
+	if s.err != nil {
+		return nil
+	}
+	var out []T
+	out, s.err = getPerLayer(s.m, s.prefix+key, n, want, convert)
+	return out
+}
+
 const wantCount = "an integer from 0 to 2147483647"
 
 // toCount takes an integer of any width from 0 to 2^31-1: what a size, a count or a token id can be. The
@@ -63,19 +72,18 @@ func (s *Section) IntOr(key string, def int) int { return takeOr(s, key, def, wa
 
 // IntPerLayer returns n integers as Int does, from an array of exactly n, or n times a scalar.
 func (s *Section) IntPerLayer(key string, n int) []int {
-	return take(s, key, wantPerLayer(wantCount, n), perLayer(n, toCount))
+	return takePerLayer(s, key, n, wantCount, toCount)
 }
 
 // IntPerLayerOr is IntPerLayer with n times def for a key that is not there.
 func (s *Section) IntPerLayerOr(key string, n, def int) []int {
-	if s.err == nil && !s.Has(key) {
-		out := make([]int, n)
-		for i := range out {
-			out[i] = def
-		}
-		return out
+	if s.err != nil || s.Has(key) {
+		return s.IntPerLayer(key, n)
 	}
-	return s.IntPerLayer(key, n)
+	if s.err = s.m.checkLayers(s.prefix+key, n); s.err != nil {
+		return nil
+	}
+	return repeat(def, n)
 }
 
 // Ints returns the integers of an array, each from 0 to 2^31-1.
@@ -103,7 +111,7 @@ func (s *Section) FloatOr(key string, def float32) float32 {
 
 // FloatPerLayer returns n floats as Float does, from an array of exactly n, or n times a scalar.
 func (s *Section) FloatPerLayer(key string, n int) []float32 {
-	return take(s, key, wantPerLayer(wantFinite, n), perLayer(n, toFinite))
+	return takePerLayer(s, key, n, wantFinite, toFinite)
 }
 
 // Bool returns the bool of key.
@@ -114,7 +122,7 @@ func (s *Section) BoolOr(key string, def bool) bool { return takeOr(s, key, def,
 
 // BoolPerLayer returns n bools, from an array of exactly n, or n times a scalar.
 func (s *Section) BoolPerLayer(key string, n int) []bool {
-	return take(s, key, wantPerLayer(wantBool, n), perLayer(n, toBool))
+	return takePerLayer(s, key, n, wantBool, toBool)
 }
 
 // String returns the string of key.

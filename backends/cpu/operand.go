@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"encoding/binary"
+	"math"
 	"unsafe"
 
 	"github.com/tenon-go/tenon/tensor"
@@ -19,19 +20,9 @@ func f32s(p []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/4)
 }
 
-// u16s looks at bytes as uint16.
-func u16s(p []byte) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/2)
-}
-
 // i8s looks at bytes as int8.
 func i8s(p []byte) []int8 {
 	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(p))), len(p))
-}
-
-// bytesOf looks at floats as bytes.
-func bytesOf(f []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), len(f)*4)
 }
 
 // row returns the byte offset of row r, counted through dimensions 1 to 3.
@@ -57,20 +48,53 @@ func (o *operand) packedF32() bool { return o.t.Type == tensor.F32 && o.t.Stride
 // floats returns the row at byte offset off as floats: the memory itself where it is F32 without gaps,
 // and otherwise decoded into scratch, which must hold a row.
 func (o *operand) floats(off int, scratch []float32) []float32 {
-	n := o.t.Shape[0]
+	return o.load(off, 0, o.t.Shape[0], scratch)
+}
+
+// load is floats for the n elements from element i on of the row at off; both are whole blocks.
+func (o *operand) load(off, i, n int, scratch []float32) []float32 {
 	if o.packedF32() {
-		return f32s(o.p[off : off+4*n])
+		return f32s(o.p[off+4*i : off+4*(i+n)])
 	}
 	scratch = scratch[:n]
-	if o.t.ContiguousRows() {
-		decode(o.t.Type, scratch, o.p[off:off+o.rowBytes()])
-		return scratch
-	}
+	elems, bytes := o.t.Type.Block()
 	st := o.t.Stride[0]
-	for i := range scratch {
-		scratch[i] = element(o.t.Type, o.p[off+i*st:])
+	off += i / elems * st
+	switch {
+	case n == 0:
+	case st == bytes:
+		decode(o.t.Type, scratch, o.p[off:off+n/elems*bytes])
+	case elems > 1: // blocks with gaps between them
+		for j := 0; j < n; j += elems {
+			decode(o.t.Type, scratch[j:j+elems], o.p[off:off+bytes])
+			off += st
+		}
+	default:
+		for j := range scratch {
+			scratch[j] = element(o.t.Type, o.p[off+j*st:])
+		}
 	}
 	return scratch
+}
+
+// store returns where to write the n elements from element i on of the row at byte offset off: the
+// memory itself if it is F32 without gaps, and otherwise scratch, from which flush writes them.
+func (o *operand) store(off, i, n int, scratch []float32) []float32 {
+	if o.packedF32() {
+		return f32s(o.p[off+4*i : off+4*(i+n)])
+	}
+	return scratch[:n]
+}
+
+// flush encodes what was written to v, unless v is the memory itself. Elements of a row lie without
+// gaps where an op writes.
+func (o *operand) flush(off, i int, v []float32) {
+	if o.packedF32() {
+		return
+	}
+	elems, bytes := o.t.Type.Block()
+	off += i / elems * bytes
+	encode(o.t.Type, o.p[off:off+len(v)/elems*bytes], v)
 }
 
 // decode converts a packed row to floats.
@@ -106,37 +130,60 @@ func element(t tensor.DType, p []byte) float32 {
 		return float32(int16(binary.LittleEndian.Uint16(p)))
 	case tensor.I32:
 		return float32(int32(binary.LittleEndian.Uint32(p)))
+	case tensor.F64:
+		return float32(math.Float64frombits(binary.LittleEndian.Uint64(p)))
 	default: // I64: readable lets nothing else through
 		return float32(int64(binary.LittleEndian.Uint64(p)))
 	}
 }
 
-// index returns element i of a row of I32 or I64 indices at byte offset off.
-func (o *operand) index(off, i int) int64 {
-	p := o.p[off+i*o.t.Stride[0]:]
-	if o.t.Type == tensor.I32 {
+// integer returns the one integer at the start of p.
+func integer(t tensor.DType, p []byte) int64 {
+	switch t {
+	case tensor.I8:
+		return int64(int8(p[0]))
+	case tensor.I16:
+		return int64(int16(binary.LittleEndian.Uint16(p)))
+	case tensor.I32:
 		return int64(int32(binary.LittleEndian.Uint32(p)))
 	}
 	return int64(binary.LittleEndian.Uint64(p))
 }
 
-// decoders and encoders are package quant's, looked up once.
-var decoders, encoders = func() (map[tensor.DType]func([]float32, []byte), map[tensor.DType]func([]byte, []float32, []float32)) {
-	dec := map[tensor.DType]func([]float32, []byte){}
-	enc := map[tensor.DType]func([]byte, []float32, []float32){}
-	for t := range tensor.DType(255) {
-		if f, err := quant.Of(t); err == nil {
-			dec[t], enc[t] = f.Decode, f.Encode
-		}
-	}
-	return dec, enc
-}()
-
-// readable reports whether there is a way from t to floats.
-func readable(t tensor.DType) bool {
+// putInteger writes v at the start of p.
+func putInteger(t tensor.DType, p []byte, v int64) {
 	switch t {
-	case tensor.F32, tensor.I8, tensor.I16, tensor.I32, tensor.I64:
-		return true
+	case tensor.I8:
+		p[0] = byte(v)
+	case tensor.I16:
+		binary.LittleEndian.PutUint16(p, uint16(v))
+	case tensor.I32:
+		binary.LittleEndian.PutUint32(p, uint32(v))
+	default:
+		binary.LittleEndian.PutUint64(p, uint64(v))
 	}
-	return decoders[t] != nil
 }
+
+// index returns element i of a row of I32 or I64 indices at byte offset off.
+func (o *operand) index(off, i int) int64 {
+	return integer(o.t.Type, o.p[off+i*o.t.Stride[0]:])
+}
+
+// decoders and encoders are package quant's by type, nil for a type that it has no code for.
+var (
+	decoders [256]func(dst []float32, src []byte)
+	encoders [256]func(dst []byte, src, weights []float32)
+)
+
+func init() {
+	for _, t := range quant.Types() {
+		f, err := quant.Of(t)
+		if err != nil {
+			panic(err) // Types lists what Of knows
+		}
+		decoders[t], encoders[t] = f.Decode, f.Encode
+	}
+}
+
+// readable reports whether there is a way from t to floats and back.
+func readable(t tensor.DType) bool { return decoders[t] != nil }

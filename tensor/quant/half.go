@@ -16,27 +16,33 @@ const (
 // f16Tiny is the smallest positive binary16 value.
 const f16Tiny = 1.0 / (1 << 24)
 
-// F16ToF32 returns the value of the binary16 number with the given bits, which float32 always holds
-// exactly. A NaN keeps its sign and payload.
-func F16ToF32(bits uint16) float32 {
-	b := uint32(bits)
-	// Nearly all values are normal; this part is small enough to be inlined.
-	if e := b & f16Exponent; e != 0 && e != f16Exponent {
-		return math.Float32frombits((b&f16Sign)<<16 | ((b&0x7fff)<<13 + (127-15)<<23))
+// f16Values holds the value of every binary16 number. Arithmetic on the bits takes three to four times
+// as long, and a kernel decodes a scale for every few values.
+var f16Values [1 << 16]float32
+
+func init() {
+	for bits := range f16Values {
+		f16Values[bits] = f16Value(uint32(bits))
 	}
-	return f16Special(b)
 }
 
-// f16Special is F16ToF32 for zero, subnormal and non-finite values.
-func f16Special(b uint32) float32 {
+// F16ToF32 returns the value of the binary16 number with the given bits, which float32 always holds
+// exactly. A NaN keeps its sign and payload.
+func F16ToF32(bits uint16) float32 { return f16Values[bits] }
+
+// f16Value is the conversion that f16Values is filled by.
+func f16Value(b uint32) float32 {
 	sign := (b & f16Sign) << 16
 	mant := b & 0x3ff
-	if b&f16Exponent != 0 {
+	switch b & f16Exponent {
+	case 0:
+		// The last place of 0.5 + m*2^-24 is 2^-24: put m there, and take the 0.5 away again.
+		v := math.Float32frombits(0x3f000000|mant) - 0.5
+		return math.Float32frombits(sign | math.Float32bits(v))
+	case f16Exponent:
 		return math.Float32frombits(sign | 0x7f800000 | mant<<13)
 	}
-	// The last place of 0.5 + m*2^-24 is 2^-24: put m there, and take the 0.5 away again.
-	v := math.Float32frombits(0x3f000000|mant) - 0.5
-	return math.Float32frombits(sign | math.Float32bits(v))
+	return math.Float32frombits(sign | ((b&0x7fff)<<13 + (127-15)<<23))
 }
 
 // F32ToF16 returns the bits of the binary16 number nearest to v, the even one of two that are equally
@@ -145,3 +151,15 @@ func scaleBits(d float32) uint16 { return F32ToF16(min(max(d, -f16Max), f16Max))
 
 // roundScale returns d as a binary16 scale holds it.
 func roundScale(d float32) float32 { return F16ToF32(scaleBits(d)) }
+
+// tinyScale is roundScale for a scale found by a search: one too small for binary16 becomes the
+// smallest that is not zero, because codes and integer scales can still make use of it.
+func tinyScale(d float64) float32 {
+	switch {
+	case d == 0:
+		return 0
+	case d > 0:
+		return max(roundScale(float32(min(d, f16Max))), f16Tiny)
+	}
+	return min(roundScale(float32(max(d, -f16Max))), -f16Tiny)
+}

@@ -19,15 +19,19 @@ func decodeQ2_K(dst []float32, src []byte) {
 			minimum := dmin * float32(b[g]>>4)
 			// Four codes, four values: a table saves the arithmetic.
 			values := [4]float32{
-				0 - minimum,
+				float32(scale*0) - minimum, // not 0: the sign of a zero is kept
 				scale - minimum,
 				float32(scale*2) - minimum,
 				float32(scale*3) - minimum,
 			}
 			shift := uint(g / 2 % 4 * 2)
-			out := (*[16]float32)(y[16*g:])
-			for i, c := range q {
-				out[i] = values[c>>shift&3]
+			for i := 0; i < 16; i += 8 {
+				c := binary.LittleEndian.Uint64(q[i:]) >> (shift & 63)
+				o := (*[8]float32)(y[16*g+i:])
+				for k := range o {
+					o[k] = values[c&3]
+					c >>= 8
+				}
 			}
 		}
 	}
@@ -42,15 +46,17 @@ func decodeQ3_K(dst []float32, src []byte) {
 			q := (*[16]byte)(b[32+32*(g/8)+16*(g%2):])
 			high := (*[16]byte)(b[16*(g%2):])
 			scale := d * float32(int32(scales[g])-32)
-			var values [8]float32 // by code plus four times the high bit
-			for c := range values {
-				values[c] = scale * float32(c-4)
-			}
-			shift := uint(g / 2 % 4 * 2)
-			bit := uint(g / 2)
+			shift, bit := uint(g/2%4*2), uint(g/2)
 			out := (*[16]float32)(y[16*g:])
-			for i, c := range q {
-				out[i] = values[c>>shift&3|high[i]>>bit&1<<2]
+			for i := 0; i < 16; i += 8 {
+				// Eight codes at once: two bits of each byte of q, and a bit of each of high.
+				c := binary.LittleEndian.Uint64(q[i:])>>(shift&63)&0x0303030303030303 |
+					binary.LittleEndian.Uint64(high[i:])>>(bit&63)&0x0101010101010101<<2
+				o := (*[8]float32)(out[i:])
+				for k := range o {
+					o[k] = scale * float32(int32(uint8(c))-4)
+					c >>= 8
+				}
 			}
 		}
 	}
@@ -124,10 +130,18 @@ func decodeQ5_K(dst []float32, src []byte) {
 			d0, m0 := d*float32(scales[g]), dmin*float32(mins[g])
 			d1, m1 := d*float32(scales[g+1]), dmin*float32(mins[g+1])
 			out := (*[64]float32)(y[32*g:])
-			for i, c := range q {
-				h := high[i] >> g // bit g for the first group, bit g+1 for the second
-				out[i] = float32(d0*float32(c&15|h<<4&16)) - m0
-				out[i+32] = float32(d1*float32(c>>4|h<<3&16)) - m1
+			for i := 0; i < 32; i += 8 {
+				// Eight bytes at once; bit g of high is for the first group, bit g+1 for the second.
+				c := binary.LittleEndian.Uint64(q[i:])
+				h := binary.LittleEndian.Uint64(high[i:]) >> (g & 63)
+				c0 := c&0x0f0f0f0f0f0f0f0f | h&0x0101010101010101<<4
+				c1 := c>>4&0x0f0f0f0f0f0f0f0f | h>>1&0x0101010101010101<<4
+				o0, o1 := (*[8]float32)(out[i:]), (*[8]float32)(out[i+32:])
+				for k := range 8 {
+					o0[k] = float32(d0*float32(uint8(c0))) - m0
+					o1[k] = float32(d1*float32(uint8(c1))) - m1
+					c0, c1 = c0>>8, c1>>8
+				}
 			}
 		}
 	}
@@ -147,12 +161,22 @@ func decodeQ6_K(dst []float32, src []byte) {
 				s1 := d * float32(int8(scales[part+2]))
 				s2 := d * float32(int8(scales[part+4]))
 				s3 := d * float32(int8(scales[part+6]))
-				for i := 16 * part; i < 16*part+16; i++ {
-					h, l0, l1 := int32(high[i]), int32(low[i]), int32(low[i+32])
-					out[i] = s0 * float32(l0&15|h<<4&48-32)
-					out[i+32] = s1 * float32(l1&15|h<<2&48-32)
-					out[i+64] = s2 * float32(l0>>4|h&48-32)
-					out[i+96] = s3 * float32(l1>>4|h>>2&48-32)
+				for i := 16 * part; i < 16*part+16; i += 8 {
+					const nibbles, crumbs = 0x0f0f0f0f0f0f0f0f, 0x3030303030303030
+					l0 := binary.LittleEndian.Uint64(low[i:])
+					l1 := binary.LittleEndian.Uint64(low[i+32:])
+					h := binary.LittleEndian.Uint64(high[i:])
+					c0, c1 := l0&nibbles|h<<4&crumbs, l1&nibbles|h<<2&crumbs
+					c2, c3 := l0>>4&nibbles|h&crumbs, l1>>4&nibbles|h>>2&crumbs
+					o0, o1 := (*[8]float32)(out[i:]), (*[8]float32)(out[i+32:])
+					o2, o3 := (*[8]float32)(out[i+64:]), (*[8]float32)(out[i+96:])
+					for k := range 8 {
+						o0[k] = s0 * float32(int32(uint8(c0))-32)
+						o1[k] = s1 * float32(int32(uint8(c1))-32)
+						o2[k] = s2 * float32(int32(uint8(c2))-32)
+						o3[k] = s3 * float32(int32(uint8(c3))-32)
+						c0, c1, c2, c3 = c0>>8, c1>>8, c2>>8, c3>>8
+					}
 				}
 			}
 		}

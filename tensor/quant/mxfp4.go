@@ -29,17 +29,22 @@ func decodeMXFP4(dst []float32, src []byte) {
 	}
 }
 
+// mxfp4MaxExponent belongs to the greatest float32: it gives six times 2^125. Beyond it lie scales
+// whose greatest values overflow.
+const mxfp4MaxExponent = 252
+
 // encodeMXFP4 takes the scale from the exponent of the greatest magnitude, as the specification says;
 // with weights it also tries the next power of two, which does not cut the greatest values off.
 func encodeMXFP4(dst []byte, src, weights []float32) {
 	for ; len(src) > 0; src, dst = src[32:], dst[17:] {
 		b := (*[17]byte)(dst)
-		var xbuf, wbuf [32]float32
-		x := clean(xbuf[:], src[:32])
+		var buf [32]float32
+		x := clean(buf[:], src[:32])
 		e := mxfp4Exponent(abs(largest(x)))
 		if weights != nil {
-			w := cleanWeights(wbuf[:], weights[:32])
-			if e < 254 && mxfp4Error(x, w, e+1) < mxfp4Error(x, w, e) {
+			var w [32]float64
+			loadWeights(w[:], weights)
+			if e < mxfp4MaxExponent && mxfp4Error(x, w[:], e+1) < mxfp4Error(x, w[:], e) {
 				e++
 			}
 			weights = weights[32:]
@@ -93,11 +98,11 @@ func mxfp4Code(x, d float32) byte {
 }
 
 // mxfp4Error returns the weighted squared error of x with exponent e.
-func mxfp4Error(x, w []float32, e byte) (sum float64) {
+func mxfp4Error(x []float32, w []float64, e byte) (sum float64) {
 	d := mxfp4Scale(e)
 	for i, v := range x {
 		diff := float64(v) - float64(d*mxfp4Values[mxfp4Code(v, d)])
-		sum += float64(w[i]) * diff * diff
+		sum += float64(w[i] * diff * diff)
 	}
 	return sum
 }

@@ -87,7 +87,12 @@ func encodeQ8_K(dst []byte, src, _ []float32) {
 		var buf [256]float32
 		x := clean(buf[:], src[:256])
 		// The rounding of the inverse, not of the scale itself, is part of the format's reference.
-		inv := -127 / largest(x)
+		top := largest(x)
+		if top == 0 {
+			clear(b[:])
+			continue
+		}
+		inv := -127 / top
 		d := 1 / inv
 		if isInf(inv) {
 			inv = 0 // every value is so small that its scale has no inverse

@@ -1,0 +1,31 @@
+// Package kv is the KV cache: the keys and values of past tokens, and the book of which token lies where.
+//
+// A Cache holds, for each layer, one K and one V tensor of as many rows as there are cells. A token
+// takes one cell, the same one in every layer of its group. Layers that see everything form one group;
+// layers with a sliding window form one group for each size of window, with fewer cells. Each group has
+// its own cells, indices and mask. All sequences share a group's cells: there is one stream, and the
+// third size of K and V is 1.
+//
+// A run goes: Find names cells for a batch and changes nothing; Apply takes them; ReadCells and FillMask
+// give the sizes and masks of the graph, Slots.Indices the rows for tensor.SetRows; after a run that
+// failed, Undo gives the cells back. Copying or removing a sequence moves no memory.
+//
+// # Which cell
+//
+// The lowest free cell is taken first, so that attention has to read few cells. A cell of a windowed
+// group whose token has fallen out of the window of all its sequences is expired: it counts as free
+// when there is nothing else, or when at least Pad/4 cells can be won before more cells must be read.
+// Until then its token stays, and a sequence can be rolled back that far; see Cache.CanRollback.
+//
+// # Order
+//
+// The positions of a sequence rise from token to token; gaps are allowed. A token of several sequences
+// needs them to be at the same position, as they are after CopySeq: it sees what the first of them
+// sees, and is a token of each. What would break this is refused with a typed error, and the cache is
+// then as before. So is what would need tokens that a window has lost.
+//
+// # Ownership
+//
+// A Cache owns its tensors' memory, which comes from the buffer types in its Config, until Close.
+// A Cache and its Slots belong to one goroutine at a time. The tensors may be read by several.
+package kv

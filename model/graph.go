@@ -1,0 +1,78 @@
+package model
+
+import (
+	"github.com/tenon-go/tenon/kv"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// Batch is the shape of a run: graphs of equal Batches are equal, and are built and planned once.
+type Batch struct {
+	Tokens  int  // in the batch
+	Outputs int  // rows that are wanted; if equal to Tokens, all rows in order
+	Hidden  bool // the hidden state alone is wanted of them, no logits
+	Exact   bool // products do not round activations
+
+	// Cells is how many leading cells attention reads in each group of the cache.
+	Cells [MaxGroups]int
+}
+
+// MaxGroups is the number of cache groups that a model may have: one for each window size.
+const MaxGroups = 4
+
+// Graph is a batch's way through a model, as it is built and when it is done.
+type Graph struct {
+	*tensor.Builder
+	Batch
+
+	// Inputs, to be written before each run; nil where the graph has no use for one.
+	TokenIDs *tensor.Tensor   // I32 [Tokens]
+	Pos      *tensor.Tensor   // I32 [Tokens]
+	OutRows  *tensor.Tensor   // I32 [Outputs], which rows are wanted; nil if all are
+	Slots    []*tensor.Tensor // by cache group: I64 [Tokens], the cell that each token is written to
+	Masks    []*tensor.Tensor // by cache group: F32 [Cells, Tokens], 0 or -Inf
+
+	// Outputs.
+	Hidden *tensor.Tensor // F32 [Embd, Outputs], after the last norm
+	Logits *tensor.Tensor // F32 [Vocab, Outputs], nil if not wanted
+
+	// Graph is the finished graph.
+	Graph *tensor.Graph
+
+	m     *Model
+	cache *kv.Cache
+}
+
+// Graph builds the graph of a batch over a cache. Errors are mistakes of this package or of the file's
+// hyper-parameters: *tensor.OpError.
+func (m *Model) Graph(batch Batch, cache *kv.Cache) (*Graph, error) {
+	g := &Graph{Builder: tensor.NewBuilder(), Batch: batch, m: m, cache: cache}
+	n := batch.Tokens
+	g.TokenIDs = g.Input("tokens", tensor.I32, tensor.MakeShape(n))
+	g.Pos = g.Input("positions", tensor.I32, tensor.MakeShape(n))
+	if batch.Outputs != n {
+		g.OutRows = g.Input("output rows", tensor.I32, tensor.MakeShape(batch.Outputs))
+	}
+	g.Slots = make([]*tensor.Tensor, cache.Groups())
+	g.Masks = make([]*tensor.Tensor, cache.Groups())
+	for i := range g.Slots {
+		g.Slots[i] = g.Input("cells", tensor.I64, tensor.MakeShape(n))
+		g.Masks[i] = g.Input("mask", tensor.F32, tensor.MakeShape(batch.Cells[i], n))
+	}
+	g.Hidden = m.family.forward(g)
+	var outputs []*tensor.Tensor
+	switch {
+	case batch.Outputs == 0:
+	case !batch.Hidden:
+		g.Layer(m.Layers)
+		g.Logits = g.Name("logits", m.family.logits(g, g.Hidden))
+		outputs = []*tensor.Tensor{g.Logits, g.Hidden}
+	default:
+		outputs = []*tensor.Tensor{g.Hidden}
+	}
+	var err error
+	g.Graph, err = g.Build(outputs...)
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}

@@ -1,0 +1,133 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/tenon-go/tenon/gguf"
+	"github.com/tenon-go/tenon/kv"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// The limits keep a hostile file from asking for absurd work before its tensors are looked at.
+const (
+	maxLayers  = 4096
+	maxExperts = 4096
+)
+
+// loader reads a family's hyper-parameters and weights. Its first error is kept, and from then on it
+// returns placeholders, so that a family reads as a list.
+type loader struct {
+	*gguf.Section // of the architecture's keys
+	f             *gguf.File
+	m             *Model
+	err           error
+	byName        map[string]*tensor.Tensor
+}
+
+func newLoader(f *gguf.File, arch string) *loader {
+	l := &loader{Section: f.Section(arch), f: f, m: &Model{}, byName: map[string]*tensor.Tensor{}}
+	p := &l.m.Params
+	p.Arch = arch
+	p.Embd = l.Int("embedding_length")
+	p.Layers = l.Int("block_count")
+	p.Context = l.Int("context_length")
+	p.Pooling = Pooling(l.IntOr("pooling_type", int(PoolNone)))
+	if l.err = l.Section.Err(); l.err != nil {
+		return l
+	}
+	l.check(p.Embd > 0, "embedding_length", "%d, want more than 0", p.Embd)
+	l.check(p.Context > 0, "context_length", "%d, want more than 0", p.Context)
+	l.check(p.Layers > 0 && p.Layers <= maxLayers, "block_count", "%d, want 1 to %d", p.Layers, maxLayers)
+	if p.Vocab = l.IntOr("vocab_size", 0); p.Vocab == 0 {
+		if embd, ok := f.Tensor("token_embd.weight"); ok { // the table decides where the key is absent
+			p.Vocab = embd.Shape[1]
+		}
+	}
+	l.check(p.Vocab > 0, "vocab_size", "%d, want more than 0", p.Vocab)
+	return l
+}
+
+// check keeps an error about a hyper-parameter unless ok.
+func (l *loader) check(ok bool, key, format string, a ...any) {
+	if !ok && l.err == nil {
+		l.err = &ParamError{File: l.f.Path(0), Key: l.m.Arch + "." + key, Reason: fmt.Sprintf(format, a...)}
+	}
+}
+
+// ok reports whether nothing has failed so far: loops over counts from the file stop when it has.
+func (l *loader) ok() bool {
+	if l.err == nil {
+		l.err = l.Section.Err()
+	}
+	return l.err == nil
+}
+
+// weight returns the named weight, which must have the given sizes.
+func (l *loader) weight(layer int, name string, sizes ...int) *tensor.Tensor {
+	if t := l.optional(layer, name, sizes...); t != nil || !l.ok() {
+		return t
+	}
+	l.err = &TensorError{File: l.f.Path(0), Name: fullName(layer, name), Have: "nothing", Want: tensor.MakeShape(sizes...).String()}
+	return nil
+}
+
+// optional is weight for one that may be absent: it then returns nil.
+func (l *loader) optional(layer int, name string, sizes ...int) *tensor.Tensor {
+	if !l.ok() {
+		return nil
+	}
+	name = fullName(layer, name)
+	if t, ok := l.byName[name]; ok {
+		return t
+	}
+	info, ok := l.f.Tensor(name)
+	if !ok {
+		return nil
+	}
+	if want := tensor.MakeShape(sizes...); info.Shape != want {
+		l.err = &TensorError{File: l.f.Path(info.Split), Name: name, Have: info.Shape.String(), Want: want.String()}
+		return nil
+	}
+	t, err := tensor.NewLeaf(tensor.Weight, name, info.Type, info.Shape)
+	if err != nil {
+		l.err = err
+		return nil
+	}
+	t.Layer = layer
+	l.byName[name] = t
+	l.m.Weights = append(l.m.Weights, Weight{t, info})
+	l.m.Parameters += int64(info.Shape.Elems())
+	l.m.Bytes += info.Size
+	return t
+}
+
+// fullName returns a weight's name in the file; layer -1 is before the layers, and one past the last
+// is after them.
+func fullName(layer int, name string) string {
+	if layer < 0 {
+		return name
+	}
+	return fmt.Sprintf("blk.%d.%s", layer, name)
+}
+
+// output returns a weight that comes after the layers: it belongs with the last of them.
+func (l *loader) output(name string, sizes ...int) *tensor.Tensor {
+	t := l.optional(-1, name, sizes...)
+	if t != nil {
+		t.Layer = l.m.Layers
+	}
+	return t
+}
+
+// cache says what layer i keeps for attention.
+func (l *loader) cache(i, heads, keyDim, valueDim, window int) {
+	l.m.Layer = append(l.m.Layer, kv.LayerConfig{
+		Layer: i, HeadsKV: heads, KeyDim: keyDim, ValueDim: valueDim, Window: window, Reuse: -1,
+	})
+}
+
+// finish returns the first error.
+func (l *loader) finish() error {
+	l.ok()
+	return l.err
+}

@@ -1,0 +1,68 @@
+package sched
+
+import "slices"
+
+// plan returns what the passes have found as a Plan.
+func (p *planner) plan() *Plan {
+	pl := &Plan{
+		Nodes: make([]Placement, len(p.nodes)), Splits: make([]Split, len(p.splits)), Slots: make([]Slot, len(p.slots)),
+		Memory: p.memory, keepInputs: p.opt.KeepInputs, graph: p.g, devices: slices.Clone(p.devices),
+		layout: layout{
+			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, slots: p.slots,
+		},
+	}
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		pl.Nodes[i] = Placement{
+			Node: n.t.Name, Op: n.t.Op.Kind().String(), Device: p.names[n.dev], Reason: n.reason, Refused: n.refused,
+			Slot: int(n.slot), InPlace: n.inPlace,
+		}
+	}
+	for i := range p.splits {
+		pl.Splits[i] = p.splitOf(i)
+		for _, c := range pl.Splits[i].Copies {
+			pl.Copied += c.Bytes
+		}
+	}
+	for i := range p.slots {
+		pl.Slots[i] = p.slotOf(&p.slots[i])
+	}
+	for i := range p.roots {
+		r := &p.roots[i]
+		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep, moves: r.moves}
+	}
+	return pl
+}
+
+func (p *planner) splitOf(i int) Split {
+	s := &p.splits[i]
+	out := Split{Device: p.names[s.dev], From: int(p.bounds[i]), To: int(p.bounds[i+1])}
+	for _, d := range s.waits {
+		out.Waits = append(out.Waits, p.names[d])
+	}
+	for _, c := range s.copies {
+		typ := p.roots[c.root].typ
+		if c.from >= 0 {
+			typ = p.slots[c.from].typ
+		}
+		out.Copies = append(out.Copies, Copy{
+			Tensor: p.roots[c.root].t.Name, From: p.types[typ].Owner().Device, To: out.Device,
+			Offset: c.lo, Bytes: c.hi - c.lo, Slot: int(c.to),
+		})
+	}
+	return out
+}
+
+func (p *planner) slotOf(s *slot) Slot {
+	use := "node"
+	switch {
+	case s.copied:
+		use = "copy"
+	case s.start < 0:
+		use = "input"
+	}
+	return Slot{
+		Tensor: p.roots[s.root].t.Name, Use: use, Device: p.names[slices.Index(p.arena, s.typ)],
+		Buffer: int(s.chunk), Offset: s.offset, Bytes: s.bytes, From: int(s.start), To: int(s.end),
+	}
+}

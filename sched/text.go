@@ -1,0 +1,82 @@
+package sched
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// String returns what WriteText writes.
+func (p *Plan) String() string {
+	var b strings.Builder
+	_ = p.WriteText(&b) // a Builder takes everything
+	return b.String()
+}
+
+// WriteText writes p for people: the memory of each device, then each split with what it waits for,
+// what is copied before it, and its nodes with device, reason and place. A place such as
+// "CPU:0+4096" is the buffer of the device's arena and the offset in it in bytes.
+func (p *Plan) WriteText(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	copies := 0
+	for _, s := range p.Splits {
+		copies += len(s.Copies)
+	}
+	fmt.Fprintf(b, "%s, %s, %s of %s each run\n", count(len(p.Nodes), "node"), count(len(p.Splits), "split"),
+		plural(copies, "copy", "copies"), count(int(p.Copied), "byte"))
+	for _, a := range p.Memory {
+		name := a.Device
+		if a.BufferType != a.Device {
+			name += " (" + a.BufferType + ")"
+		}
+		fmt.Fprintf(b, "memory of %s: %s in %s, at most %d in use at a time\n", name, count(int(a.Bytes), "byte"),
+			count(len(a.Buffers), "buffer"), a.LargestLive)
+	}
+	for i, s := range p.Splits {
+		fmt.Fprintf(b, "split %d on %s", i, s.Device)
+		if len(s.Waits) > 0 {
+			fmt.Fprintf(b, ", after %s", strings.Join(s.Waits, " and "))
+		}
+		b.WriteByte('\n')
+		for _, c := range s.Copies {
+			fmt.Fprintf(b, "  copy %s", c.Tensor)
+			if c.Offset > 0 {
+				fmt.Fprintf(b, " from byte %d", c.Offset)
+			}
+			fmt.Fprintf(b, ": %s from %s to %s\n", count(int(c.Bytes), "byte"), c.From, p.Slots[c.Slot].at())
+		}
+		for n := s.From; n < s.To; n++ {
+			p.writeNode(b, n)
+		}
+	}
+	return b.Flush()
+}
+
+func (p *Plan) writeNode(b *bufio.Writer, i int) {
+	n := &p.Nodes[i]
+	fmt.Fprintf(b, "  %d %s %s: %v", i, n.Op, n.Node, n.Reason)
+	if n.Slot >= 0 {
+		s := &p.Slots[n.Slot]
+		fmt.Fprintf(b, "; %s at %s", count(int(s.Bytes), "byte"), s.at())
+	}
+	if n.InPlace {
+		b.WriteString(", in place")
+	}
+	b.WriteByte('\n')
+	for _, r := range n.Refused {
+		fmt.Fprintf(b, "    %s refused: %s\n", r.Device, r.Reason)
+	}
+}
+
+// at returns where s lies.
+func (s *Slot) at() string { return fmt.Sprintf("%s:%d+%d", s.Device, s.Buffer, s.Offset) }
+
+func count(n int, what string) string { return plural(n, what, what+"s") }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

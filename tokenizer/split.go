@@ -1,0 +1,228 @@
+package tokenizer
+
+// A pre-tokenizer cuts text into words before BPE merges inside them. Models publish it as one or more
+// regular expressions that are applied one after the other: each cuts the pieces that the one before left
+// into matches and the gaps between them. Each such step is a pass here, written as a scanner by hand: the
+// time is linear, and look-ahead, which Go's regexp lacks, is a look at the next character.
+
+// pass cuts the piece s[lo:hi], which is not empty, and appends the ends of what results to dst, the last
+// being hi. It does not look at s outside the piece.
+type pass interface {
+	split(dst []int32, s []byte, lo, hi int) []int32
+}
+
+// splitText returns the ends of the words of s. The result is one of the two buffers, both of which are
+// returned for reuse.
+func splitText(passes []pass, s []byte, a, b []int32) (ends, other []int32) {
+	a = append(a[:0], int32(len(s)))
+	for _, p := range passes {
+		b = b[:0]
+		lo := 0
+		for _, hi := range a {
+			b = p.split(b, s, lo, int(hi))
+			lo = int(hi)
+		}
+		a, b = b, a
+	}
+	return a, b
+}
+
+// runPass cuts runs of characters of a set, as do `[set]+`, `\p{N}{1,3}` or `\s?[set]+`.
+type runPass struct {
+	in        func(r rune, c class) bool
+	leadSpace bool // one white space before the run belongs to it
+	min, max  int  // length of a run in characters; longer ones are cut; 0 for max means any length
+}
+
+func (p *runPass) split(dst []int32, s []byte, lo, hi int) []int32 {
+	s = s[:hi]
+	gap := lo
+	for i := lo; i < hi; {
+		start := i
+		r, n := runeAt(s, i)
+		if p.leadSpace && classOf(r)&space != 0 {
+			start += n
+		}
+		end, count := p.run(s, start)
+		switch {
+		case count == 0:
+			i += n
+		case count < p.min:
+			i = end
+		default:
+			if i > gap {
+				dst = append(dst, int32(i))
+			}
+			dst = append(dst, int32(end))
+			gap, i = end, end
+		}
+	}
+	if gap < hi {
+		dst = append(dst, int32(hi))
+	}
+	return dst
+}
+
+// run returns the end and the length in characters of the run at s[i:], at most max of them.
+func (p *runPass) run(s []byte, i int) (end, count int) {
+	for p.max == 0 || count < p.max {
+		r, n := runeAt(s, i)
+		if n == 0 || !p.in(r, classOf(r)) {
+			break
+		}
+		i += n
+		count++
+	}
+	return i, count
+}
+
+// scanPass cuts where a scanner says. next returns the end of the match at s[i:], or i if there is none:
+// then the character at i belongs to a gap.
+type scanPass struct {
+	next func(s []byte, i int) int
+}
+
+func (p *scanPass) split(dst []int32, s []byte, lo, hi int) []int32 {
+	s = s[:hi]
+	gap := lo
+	for i := lo; i < hi; {
+		end := p.next(s, i)
+		if end == i {
+			_, n := runeAt(s, i)
+			i += n
+			continue
+		}
+		if i > gap {
+			dst = append(dst, int32(i))
+		}
+		dst = append(dst, int32(end))
+		gap, i = end, end
+	}
+	if gap < hi {
+		dst = append(dst, int32(hi))
+	}
+	return dst
+}
+
+// trailingSpacePass cuts `\s+$`: the white space that ends a piece.
+type trailingSpacePass struct{}
+
+func (trailingSpacePass) split(dst []int32, s []byte, lo, hi int) []int32 {
+	s = s[:hi]
+	tail := lo // where the last run of white space begins
+	for i := lo; i < hi; {
+		r, n := runeAt(s, i)
+		i += n
+		if classOf(r)&space == 0 {
+			tail = i
+		}
+	}
+	if lo < tail && tail < hi {
+		dst = append(dst, int32(tail))
+	}
+	return append(dst, int32(hi))
+}
+
+// groupPass cuts runs of ASCII digits into groups of three counted from the right, `(?=(\d{3})+(?!\d))`.
+// Other characters stay with what follows them.
+type groupPass struct{}
+
+func (groupPass) split(dst []int32, s []byte, lo, hi int) []int32 {
+	gap := lo
+	for i := lo; i < hi; {
+		j := digitsEnd(s[:hi], i)
+		if j == i {
+			i++
+			continue
+		}
+		for cut := i + (j-i)%3; cut < j; cut += 3 {
+			if cut > gap {
+				dst = append(dst, int32(cut))
+				gap = cut
+			}
+		}
+		i = j
+	}
+	return append(dst, int32(hi))
+}
+
+// boundedGroupPass cuts numbers into groups of three counted from the right, `\d{1,3}(?=(?:\d{3})*\b)`. A
+// number that an ASCII letter or underscore follows is left alone.
+type boundedGroupPass struct{}
+
+func (boundedGroupPass) split(dst []int32, s []byte, lo, hi int) []int32 {
+	gap := lo
+	for i := lo; i < hi; {
+		j := digitsEnd(s[:hi], i)
+		if j == i {
+			i++
+			continue
+		}
+		if j == hi || !isWordByte(s[j]) {
+			if i > gap {
+				dst = append(dst, int32(i))
+			}
+			for i < j {
+				i += (j-i-1)%3 + 1
+				dst = append(dst, int32(i))
+			}
+			gap = j
+		}
+		i = j
+	}
+	if gap < hi {
+		dst = append(dst, int32(hi))
+	}
+	return dst
+}
+
+// numberTailPass cuts numbers into groups of three counted from the right, and leaves the first group with
+// the text before it. llama.cpp does so for AFMoE; the passes after it tell the two apart, and only see by
+// it where a run of white space ends.
+type numberTailPass struct{}
+
+func (numberTailPass) split(dst []int32, s []byte, lo, hi int) []int32 {
+	s = s[:hi]
+	last := lo
+	for i := lo; i < hi; {
+		r, n := runeAt(s, i)
+		if classOf(r)&number == 0 {
+			i += n
+			continue
+		}
+		count := 0
+		for j := i; ; count++ {
+			r, n := runeAt(s, j)
+			if classOf(r)&number == 0 {
+				break
+			}
+			j += n
+		}
+		for ; count > 0; count-- {
+			_, n := runeAt(s, i)
+			i += n
+			if count%3 == 1 {
+				dst = append(dst, int32(i))
+				last = i
+			}
+		}
+	}
+	if last < hi {
+		dst = append(dst, int32(hi))
+	}
+	return dst
+}
+
+func digitsEnd(s []byte, i int) int {
+	for i < len(s) && isDigit(s[i]) {
+		i++
+	}
+	return i
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+func isASCIILetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+
+// isWordByte says whether b is an ASCII character of the regular expression class \w.
+func isWordByte(b byte) bool { return isDigit(b) || isASCIILetter(b) || b == '_' }
