@@ -55,7 +55,7 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	if e.cache, err = kv.New(cfg); err != nil {
 		return nil, err
 	}
-	e.memory = sched.NewMemory(e.devices)
+	e.memory = new(sched.Memory)
 	e.batch.init(e.cache, e.opt)
 	return e, e.reserve()
 }

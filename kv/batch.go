@@ -37,15 +37,6 @@ type Slots struct {
 	sweep []bool // for each group, whether tokens expire first
 }
 
-func (s *Slots) init(c *Cache) {
-	n := c.maxBatch
-	*s = Slots{
-		cache: c, pos: make([]int32, 0, min(n, 4096)), seqs: make([]int32, 0, min(n, 4096)),
-		ends: make([]int, 0, min(n, 4096)), prev: make([]int32, 0, min(n, 4096)),
-		cells: make([][]int64, len(c.groups)), sweep: make([]bool, len(c.groups)),
-	}
-}
-
 // Tokens returns the number of tokens of the batch.
 func (s *Slots) Tokens() int { return len(s.pos) }
 

@@ -67,7 +67,7 @@ func New(cfg Config) (*Cache, error) {
 		c.groups = append(c.groups, newGroup(g, cfg.MaxSeqs, cfg.pad(), cfg.FullWindow))
 	}
 	c.addLayers(cfg.Layers)
-	c.slots.init(c)
+	c.slots = Slots{cache: c, cells: make([][]int64, len(c.groups)), sweep: make([]bool, len(c.groups))}
 	c.reset()
 	return c, nil
 }

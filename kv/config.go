@@ -48,6 +48,7 @@ type Config struct {
 const (
 	maxCells   = 1 << 30
 	maxSeqs    = 1<<16 - 1
+	maxBits    = 1 << 33 // of the sets of cells, one for each sequence
 	maxGeom    = 1 << 20
 	maxWindow  = math.MaxInt32
 	defaultPad = 256
@@ -82,6 +83,9 @@ func (cfg *Config) check() error {
 		if err := inRange(-1, f.name, f.have, f.least, f.top); err != nil {
 			return err
 		}
+	}
+	if cfg.Cells*cfg.MaxSeqs > maxBits {
+		return inRange(-1, "MaxSeqs", cfg.MaxSeqs, 1, maxBits/cfg.Cells)
 	}
 	for _, f := range []struct {
 		name string

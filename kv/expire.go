@@ -44,7 +44,8 @@ func (a span) without(p0, p1 int32) span {
 	return a
 }
 
-// moved returns a after the positions p0 to p1-1 have moved by delta.
+// moved returns a after the positions p0 to p1-1 have moved by delta. The ends of a span may be at
+// positions that were removed, and so end up below 0.
 func (a span) moved(p0, p1, delta int32) span {
 	if a.empty() {
 		return a
@@ -55,7 +56,10 @@ func (a span) moved(p0, p1, delta int32) span {
 	if a.hi >= p0 && a.hi < p1 {
 		a.hi += delta
 	}
-	return a
+	if a.hi < 0 {
+		return noSpan
+	}
+	return span{max(a.lo, 0), a.hi}
 }
 
 // A token that comes next is at last+1 or above and sees the positions above last+1-window. The token

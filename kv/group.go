@@ -164,12 +164,12 @@ func (g *group) within(s int32, b int, p0, p1 int32) uint64 {
 	if g.lo[b] >= p0 && g.hi[b] < p1 {
 		return w
 	}
-	return w & g.inRange(b, p0, p1)
+	return w & g.between(b, p0, p1)
 }
 
-// inRange returns the cells of block b, free or not, whose position is at least p0 and below p1.
+// between returns the cells of block b, free or not, whose position is at least p0 and below p1.
 // It has no branch for each cell: mask filling spends its time here.
-func (g *group) inRange(b int, p0, p1 int32) uint64 {
+func (g *group) between(b int, p0, p1 int32) uint64 {
 	width := uint64(uint32(p1 - p0))
 	cells := g.pos[b*blockCells : min((b+1)*blockCells, g.cells)]
 	set := uint64(0)
@@ -188,7 +188,12 @@ func (g *group) extent(s, p0, p1 int32) (least, greatest int32) {
 		if g.lo[b] >= least && g.hi[b] <= greatest {
 			continue
 		}
-		for w := g.within(s, b, p0, p1); w != 0; w &= w - 1 {
+		w := g.within(s, b, p0, p1)
+		if w != 0 && w == g.inUse(b) {
+			least, greatest = min(least, g.lo[b]), max(greatest, g.hi[b])
+			continue
+		}
+		for ; w != 0; w &= w - 1 {
 			p := g.pos[b*blockCells+bits.TrailingZeros64(w)]
 			least, greatest = min(least, p), max(greatest, p)
 		}

@@ -106,15 +106,17 @@ func (c *Cache) CopySeq(src, dst, p0, p1 int) error {
 		return nil
 	}
 	from, to := int32(src), int32(dst)
-	last := c.last[to]
-	if c.last[from] >= b {
-		last = max(last, c.lastWithin(from, a, b))
-	} else if c.last[from] >= a {
-		last = max(last, c.last[from])
+	copied := c.lastWithin(from, a, b)
+	if copied < 0 {
+		return nil
 	}
-	for _, g := range c.groups {
-		if err := g.checkCopy(from, to, a, b); err != nil {
-			return err
+	b = copied + 1
+	last := max(c.last[to], copied)
+	for i, g := range c.groups {
+		if i == 0 || c.groups[0].expires { // a first group that has lost nothing knows it all
+			if err := g.checkCopy(from, to, a, b); err != nil {
+				return err
+			}
 		}
 		if err := g.checkEnd(to, g.lost[to].union(g.lost[from].clip(a, b)), int64(last)); err != nil {
 			return err
@@ -130,6 +132,12 @@ func (c *Cache) CopySeq(src, dst, p0, p1 int) error {
 
 // lastWithin returns the highest position of s from p0 to p1-1, or -1.
 func (c *Cache) lastWithin(s, p0, p1 int32) int32 {
+	if c.last[s] < p1 {
+		if c.last[s] < p0 {
+			return -1
+		}
+		return c.last[s]
+	}
 	last := int32(-1)
 	for _, g := range c.groups {
 		_, hi := g.extent(s, p0, p1)
@@ -203,8 +211,8 @@ func (c *Cache) MaxPos(seq int) int {
 	return int(c.last[seq])
 }
 
-// MinPos returns the lowest position of a sequence that every group still holds, or -1 if it is empty
-// or does not exist. Without windows that is the sequence's first.
+// MinPos returns the lowest position of a sequence that every group still holds, or -1 if there is none
+// or it does not exist. Without windows that is the sequence's first.
 func (c *Cache) MinPos(seq int) int {
 	if seq < 0 || seq >= c.maxSeqs || c.last[seq] < 0 {
 		return -1
@@ -213,6 +221,9 @@ func (c *Cache) MinPos(seq int) int {
 	for _, g := range c.groups {
 		lo, _ := g.extent(int32(seq), 0, maxPos+1)
 		least = max(least, lo)
+	}
+	if least > c.last[seq] {
+		return -1
 	}
 	return int(least)
 }

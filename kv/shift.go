@@ -57,31 +57,48 @@ func (c *Cache) checkAdd(s, p0, p1, delta int32, all bool) error {
 				return err
 			}
 		}
-		lo, hi := g.extent(s, p0, p1)
-		lost := g.lost[s].clip(p0, p1)
-		if !lost.empty() {
-			lo, hi = min(lo, lost.lo), max(hi, lost.hi)
+		if err := g.checkMove(s, p0, p1, delta); err != nil {
+			return err
 		}
-		if hi < 0 {
-			continue
-		}
-		to0, to1 := int64(lo)+int64(delta), int64(hi)+int64(delta)
-		if to0 < 0 || to1 > maxPos {
-			return &PosError{int(s), -1, int(lo), fmt.Sprintf("to %d cannot move by %d: it would leave 0 to %d", hi, delta, maxPos)}
-		}
-		_, below := g.extent(s, 0, p0)
-		above, _ := g.extent(s, p1, maxPos+1)
-		if g.lost[s].hi < p0 {
-			below = max(below, g.lost[s].hi)
-		}
-		if to0 <= int64(below) || to1 >= int64(above) {
-			return &PosError{int(s), -1, int(lo), fmt.Sprintf("to %d cannot move by %d: other tokens of the sequence are there", hi, delta)}
+		if !g.expires {
+			break // this group has lost nothing, so that the others can hold no more
 		}
 	}
 	for _, g := range c.groups {
 		if err := g.checkEnd(s, g.lost[s].moved(p0, p1, delta), last); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkMove reports whether p0 to p1-1 of s would leave the range of positions, or their order, if they
+// moved by delta. Of the tokens that the group has lost it knows the first and the last.
+func (g *group) checkMove(s, p0, p1, delta int32) error {
+	lo, hi := g.extent(s, p0, p1)
+	_, below := g.extent(s, 0, p0)
+	above, _ := g.extent(s, p1, maxPos+1)
+	if lost := g.lost[s]; !lost.empty() {
+		for _, p := range [2]int32{lost.lo, lost.hi} {
+			switch {
+			case p < p0:
+				below = max(below, p)
+			case p >= p1:
+				above = min(above, p)
+			default:
+				lo, hi = min(lo, p), max(hi, p)
+			}
+		}
+	}
+	if hi < 0 {
+		return nil
+	}
+	to0, to1 := int64(lo)+int64(delta), int64(hi)+int64(delta)
+	if to0 < 0 || to1 > maxPos {
+		return &PosError{int(s), -1, int(lo), fmt.Sprintf("to %d cannot move by %d: it would leave 0 to %d", hi, delta, maxPos)}
+	}
+	if to0 <= int64(below) || to1 >= int64(above) {
+		return &PosError{int(s), -1, int(lo), fmt.Sprintf("to %d cannot move by %d: other tokens of the sequence are there", hi, delta)}
 	}
 	return nil
 }
@@ -105,7 +122,7 @@ func (g *group) add(seq int, p0, p1, delta int32) {
 		if seq >= 0 {
 			cells = g.within(int32(seq), b, p0, p1)
 		} else {
-			cells = g.inUse(b) & g.inRange(b, p0, p1)
+			cells = g.inUse(b) & g.between(b, p0, p1)
 		}
 		if cells == 0 {
 			continue

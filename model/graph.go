@@ -74,5 +74,26 @@ func (m *Model) Graph(batch Batch, cache *kv.Cache) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.dropUnused()
 	return g, nil
+}
+
+// dropUnused forgets the inputs that nothing reads: a run without outputs has no use for some.
+func (g *Graph) dropUnused() {
+	used := map[*tensor.Tensor]bool{}
+	for _, in := range g.Graph.Inputs {
+		used[in] = true
+	}
+	drop := func(t **tensor.Tensor) {
+		if !used[*t] {
+			*t = nil
+		}
+	}
+	drop(&g.TokenIDs)
+	drop(&g.Pos)
+	drop(&g.OutRows)
+	for i := range g.Slots {
+		drop(&g.Slots[i])
+		drop(&g.Masks[i])
+	}
 }

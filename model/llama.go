@@ -87,3 +87,5 @@ func (m *decoder) forward(g *Graph) *tensor.Tensor {
 func (m *decoder) logits(g *Graph, hidden *tensor.Tensor) *tensor.Tensor {
 	return g.matMul(m.head.output, hidden)
 }
+
+func (m *decoder) keyRoPE(int) (ropeParams, bool) { return m.rope, true }

@@ -113,6 +113,8 @@ type Model struct {
 type family interface {
 	forward(g *Graph) (hidden *tensor.Tensor)
 	logits(g *Graph, hidden *tensor.Tensor) *tensor.Tensor
+	// keyRoPE returns how layer i's keys are turned by their position, or false if they are not.
+	keyRoPE(i int) (ropeParams, bool)
 }
 
 // families are the architectures by their name in GGUF. Each file of a family adds its own.

@@ -16,6 +16,7 @@ var (
 	ErrNoResult  = errors.New("no result to read")
 	ErrSize      = errors.New("wrong number of bytes")
 	ErrTensor    = errors.New("no such input or output")
+	ErrClosed    = errors.New("exec is closed")
 )
 
 // Refusal says why a device does not run a node.

@@ -25,6 +25,7 @@ type Exec struct {
 	scratch    []byte
 	written    []bool // of each input
 	done       bool   // the results of a run are there
+	closed     bool
 }
 
 // execSplit is a compiled split.
@@ -70,6 +71,7 @@ func (e *Exec) Close() error {
 	if e.mem.user == e {
 		e.mem.user = nil
 	}
+	e.closed = true
 	return e.drop()
 }
 
@@ -87,6 +89,9 @@ func (e *Exec) drop() error {
 
 // ready compiles again if the programs are void.
 func (e *Exec) ready() error {
+	if e.closed {
+		return fmt.Errorf("sched: %w", ErrClosed)
+	}
 	if e.compiled && e.generation == e.mem.generation {
 		return nil
 	}

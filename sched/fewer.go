@@ -68,7 +68,7 @@ func (c *counter) improve(i int) bool {
 			continue
 		}
 		if !p.supports(i, d) {
-			n.refuse(p.refused(i, d))
+			p.refuse(i, d)
 			continue
 		}
 		best, least = d, cost
@@ -77,10 +77,11 @@ func (c *counter) improve(i int) bool {
 		return false
 	}
 	n.dev = best
-	n.reason = Reason{Rule: RuleSources, Device: p.names[best], Bytes: now - least}
-	if !c.reads(i, best) {
-		n.reason.Rule = RuleReaders
+	rule := RuleReaders
+	if c.reads(i, best) {
+		rule = RuleSources
 	}
+	p.placed[i].Reason = Reason{Rule: rule, Device: p.names[best], Bytes: now - least}
 	return true
 }
 
@@ -116,16 +117,6 @@ func (c *counter) reads(i int, dev int32) bool {
 	return false
 }
 
-// refuse keeps r once.
-func (n *node) refuse(r Refusal) {
-	for _, have := range n.refused {
-		if have.Device == r.Device {
-			return
-		}
-	}
-	n.refused = append(n.refused, r)
-}
-
 // moveRegions finds the regions of free nodes that hang together on one device, and moves those whose
 // neighbours are all on one other device there. A node by itself would not go: in the middle of a
 // chain it costs as much on either side.
@@ -151,7 +142,7 @@ func (p *planner) moveRegions() {
 	})
 	for i := range p.nodes {
 		if b := &r.rim[r.find(int32(i))]; b.moves() && !p.supports(i, b.dev) {
-			p.nodes[i].refuse(p.refused(i, b.dev))
+			p.refuse(i, b.dev)
 			b.mixed = true
 		}
 	}
@@ -159,7 +150,7 @@ func (p *planner) moveRegions() {
 	for i := range p.nodes {
 		if b := &r.rim[r.find(int32(i))]; b.moves() {
 			p.nodes[i].dev = b.dev
-			p.nodes[i].reason = Reason{Rule: RuleBetween, Device: p.names[b.dev], Bytes: b.bytes}
+			p.placed[i].Reason = Reason{Rule: RuleBetween, Device: p.names[b.dev], Bytes: b.bytes}
 		}
 	}
 }

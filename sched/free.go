@@ -55,7 +55,7 @@ func (p *planner) placeBySources(i int, w *wish, must bool) (bool, error) {
 		r := p.tensorReason(RuleUpdate, best, n.root)
 		p.because(i, best, r)
 	case s.layer > 0:
-		p.because(i, best, Reason{Rule: RuleLayer, Device: p.names[best], Layer: n.t.Layer})
+		p.because(i, best, Reason{Rule: RuleLayer, Device: p.names[best], Layer: int32(n.t.Layer)})
 	case s.source > 0:
 		p.because(i, best, Reason{Rule: RuleSources, Device: p.names[best], Bytes: p.saved(w, best)})
 	default:

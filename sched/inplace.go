@@ -19,21 +19,18 @@ func (p *planner) inPlace(i, dev int32) int32 {
 	if src.Type != n.t.Type || src.Shape != n.t.Shape || src.Stride != n.t.Stride || src.Offset != 0 {
 		return -1
 	}
-	id, known := p.ids[src.Root()]
-	if !known {
-		return -1
-	}
-	r := &p.roots[id]
-	if r.node < 0 || r.bytes != p.roots[n.root].bytes || r.last != i || r.home < 0 || p.slots[r.home].typ != p.arena[dev] {
-		return -1
-	}
-	uses := 0
+	base, uses, id := src.Root(), 0, int32(-1)
 	for _, rd := range p.reads[n.reads[0]:n.reads[1]] {
-		if rd.root == id {
+		if p.roots[rd.root].t == base {
+			id = rd.root
 			uses++
 		}
 	}
 	if uses != 1 {
+		return -1
+	}
+	r := &p.roots[id]
+	if r.node < 0 || r.bytes != p.roots[n.root].bytes || r.last != i || r.home < 0 || p.slots[r.home].typ != p.arena[dev] {
 		return -1
 	}
 	return r.home

@@ -115,10 +115,13 @@ func (e *Exec) outputStorage(t *tensor.Tensor) (tensor.Storage, error) {
 // otherwise. An input counts as written by the call: the caller fills it before Run. The slice is
 // valid until the next NewExec or Run on the same Memory.
 func (e *Exec) HostBytes(t *tensor.Tensor) []byte {
-	s, err := e.outputStorage(t)
-	input := t.Role == tensor.Input && t.Op == nil
+	var s tensor.Storage
+	var err error
+	input := t.Role == tensor.Input
 	if input {
 		s, err = e.inputStorage(t)
+	} else {
+		s, err = e.outputStorage(t)
 	}
 	if err != nil || !s.Bound() {
 		return nil

@@ -1,10 +1,6 @@
 package sched
 
-import (
-	"slices"
-
-	"github.com/tenon-go/tenon/tensor"
-)
+import "github.com/tenon-go/tenon/tensor"
 
 // place gives every node a device: first those that memory or a pin decides about, then the others.
 func (p *planner) place() error {
@@ -30,16 +26,21 @@ type score struct {
 	owner         int8  // it owns some of what is read
 }
 
-func (a score) compare(b score) int {
-	for _, d := range [...]int64{
-		int64(b.update) - int64(a.update), b.cache - a.cache, b.weight - a.weight,
-		int64(b.layer) - int64(a.layer), b.source - a.source, int64(b.owner) - int64(a.owner),
-	} {
-		if d != 0 {
-			return int(max(-1, min(1, d)))
-		}
+// before reports whether a is better than b.
+func (a *score) before(b *score) bool {
+	switch {
+	case a.update != b.update:
+		return a.update > b.update
+	case a.cache != b.cache:
+		return a.cache > b.cache
+	case a.weight != b.weight:
+		return a.weight > b.weight
+	case a.layer != b.layer:
+		return a.layer > b.layer
+	case a.source != b.source:
+		return a.source > b.source
 	}
-	return 0
+	return a.owner > b.owner
 }
 
 // wish ranks the devices for one node. It is kept from node to node to save its memory.
@@ -63,10 +64,12 @@ func (w *wish) rank() []int32 {
 	w.order = w.order[:0]
 	for d := range w.score {
 		at := len(w.order)
-		for at > 0 && w.score[d].compare(w.score[w.order[at-1]]) < 0 {
+		for at > 0 && w.score[d].before(&w.score[w.order[at-1]]) {
 			at--
 		}
-		w.order = slices.Insert(w.order, at, int32(d))
+		w.order = append(w.order, 0)
+		copy(w.order[at+1:], w.order[at:])
+		w.order[at] = int32(d)
 	}
 	return w.order
 }
@@ -82,30 +85,28 @@ func (p *planner) layerDevice(n *tensor.Tensor) int32 {
 // choose puts node i on the first of order that supports it and keeps the refusals of those before.
 // It reports whether there is one.
 func (p *planner) choose(i int, order []int32) bool {
-	n := &p.nodes[i]
 	for _, d := range order {
 		if p.supports(i, d) {
-			n.dev = d
+			p.nodes[i].dev = d
 			return true
 		}
-		n.refused = append(n.refused, p.refused(i, d))
+		p.refuse(i, d)
 	}
 	return false
 }
 
 // because keeps r as the reason of node i, or the refusal if the device is not the one that r is about.
 func (p *planner) because(i int, wanted int32, r Reason) {
-	n := &p.nodes[i]
-	if n.dev != wanted && len(n.refused) > 0 {
-		r = Reason{Rule: RuleFallback, Device: n.refused[0].Device, Text: n.refused[0].Reason}
+	if no := p.placed[i].Refused; p.nodes[i].dev != wanted && len(no) > 0 {
+		r = Reason{Rule: RuleFallback, Device: no[0].Device, Text: no[0].Reason}
 	}
-	n.reason = r
+	p.placed[i].Reason = r
 }
 
 // noDevice returns the error of node i after choose has found none.
 func (p *planner) noDevice(i int) *PlacementError {
 	n := &p.nodes[i]
-	return &PlacementError{Node: n.t.Name, Op: n.t.Op.Kind().String(), Reasons: n.refused}
+	return &PlacementError{Node: n.t.Name, Op: n.t.Op.Kind().String(), Reasons: p.placed[i].Refused}
 }
 
 // placeBound places node i if a pin or a bound tensor decides where it runs.
@@ -121,7 +122,8 @@ func (p *planner) placeBound(i int, w *wish) error {
 		if !p.supports(i, d) {
 			return &PlacementError{Node: n.t.Name, Op: n.t.Op.Kind().String(), Pin: pin.Pattern.String(), Reasons: []Refusal{p.refused(i, d)}}
 		}
-		n.dev, n.reason = d, Reason{Rule: RulePin, Device: p.names[d], Text: pin.Pattern.String()}
+		n.dev = d
+		p.placed[i].Reason = Reason{Rule: RulePin, Device: p.names[d], Text: pin.Pattern.String()}
 		return nil
 	}
 	return p.placeReader(i, w)
@@ -158,12 +160,12 @@ func (p *planner) placeWriter(i int, w *wish, pin *Pin) error {
 			e.Reasons = append(e.Reasons, p.unreachable(r, d))
 		case !p.supports(i, d):
 			e.Reasons = append(e.Reasons, p.refused(i, d))
-			n.refused = append(n.refused, p.refused(i, d))
+			p.refuse(i, d)
 		default:
 			n.dev = d
-			n.reason = p.tensorReason(RuleWrites, d, n.root)
+			p.placed[i].Reason = p.tensorReason(RuleWrites, d, n.root)
 			if pin != nil {
-				n.reason = Reason{Rule: RulePin, Device: p.names[d], Text: e.Pin}
+				p.placed[i].Reason = Reason{Rule: RulePin, Device: p.names[d], Text: e.Pin}
 			}
 			return nil
 		}
@@ -173,9 +175,9 @@ func (p *planner) placeWriter(i int, w *wish, pin *Pin) error {
 
 func (p *planner) tensorReason(rule Rule, dev, id int32) Reason {
 	r := &p.roots[id]
-	reason := Reason{Rule: rule, Device: p.names[dev], Tensor: r.t.Name, Role: r.t.Role.String()}
+	reason := Reason{Rule: rule, Device: p.names[dev], Tensor: r.t.Name, Role: r.t.Role}
 	if r.typ >= 0 {
-		reason.Owner = p.types[r.typ].Owner().Device
+		reason.Device = p.types[r.typ].Owner().Device
 	}
 	return reason
 }
@@ -218,7 +220,7 @@ func (p *planner) placeReader(i int, w *wish) error {
 		if p.roots[at].t.Role == tensor.Cache {
 			rule = RuleCache
 		}
-		n.reason = p.tensorReason(rule, n.dev, at)
+		p.placed[i].Reason = p.tensorReason(rule, n.dev, at)
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ type planner struct {
 	ids   map[*tensor.Tensor]int32
 	nodes []node
 	reads []read // of all nodes, one after the other
+	moves map[int32][]move
+
+	placed []Placement // what is known of the nodes for Plan.Nodes
 
 	answers []answer // of Supports, [node*len(devices)+device]
 	refusal map[int]Refusal
@@ -52,18 +55,10 @@ type root struct {
 	keep    bool
 
 	// How far the cut has come.
-	first   int32 // slot
-	home    int32 // slot that holds the newest bytes, or -1
-	version int32 // number of updates so far
-	copies  []held
-	moves   []move
+	first   int32    // slot
+	home    int32    // slot that holds the newest bytes, or -1
+	version int32    // number of updates so far
 	wanted  [2]int32 // the split that last had to copy it, and the order there
-}
-
-// held is a copy that still lies on a device.
-type held struct {
-	slot, version int32
-	lo, hi        int64
 }
 
 type node struct {
@@ -73,10 +68,8 @@ type node struct {
 	dev     int32
 	update  bool // the result lies in a root that exists already
 	free    bool // a cheaper place may be found for it
-	reason  Reason
-	refused []Refusal
-	slot    int32
 	inPlace bool
+	slot    int32
 }
 
 // read is the bytes of a root that a node reads.
@@ -97,9 +90,11 @@ func newPlanner(g *tensor.Graph, devices []backends.Device, opt Options) (*plann
 	p := &planner{
 		g: g, devices: devices, opt: opt,
 		typeIDs: map[buffer.Type]int32{},
-		ids:     make(map[*tensor.Tensor]int32, 2*len(g.Nodes)),
-		roots:   make([]root, 0, 2*len(g.Nodes)),
+		ids:     make(map[*tensor.Tensor]int32, len(g.Nodes)*3/2),
+		roots:   make([]root, 0, len(g.Nodes)*3/2),
 		nodes:   make([]node, 0, len(g.Nodes)),
+		placed:  make([]Placement, len(g.Nodes)),
+		moves:   map[int32][]move{},
 		reads:   make([]read, 0, 3*len(g.Nodes)),
 		answers: make([]answer, len(g.Nodes)*len(devices)),
 		refusal: map[int]Refusal{},
@@ -179,6 +174,17 @@ func (p *planner) supports(i int, dev int32) bool {
 
 // refused returns why dev cannot run node i, after supports has said so.
 func (p *planner) refused(i int, dev int32) Refusal { return p.refusal[i*len(p.devices)+int(dev)] }
+
+// refuse keeps, once, that dev would have been a better place for node i.
+func (p *planner) refuse(i int, dev int32) {
+	n := &p.placed[i]
+	for _, have := range n.Refused {
+		if have.Device == p.names[dev] {
+			return
+		}
+	}
+	n.Refused = append(n.Refused, p.refused(i, dev))
+}
 
 // refusalText returns the reason alone where the device gives one: its name and the op's are known.
 func refusalText(err error) string {

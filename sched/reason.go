@@ -3,6 +3,8 @@ package sched
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/tenon-go/tenon/tensor"
 )
 
 // Rule is the rule that decided where a node runs.
@@ -37,24 +39,23 @@ func (r Rule) String() string {
 // Reason says why a node runs where it does. Which fields are set depends on the rule.
 type Reason struct {
 	Rule   Rule
-	Device string // where the node runs; the device that refused, for RuleFallback
+	Role   tensor.Role // of Tensor
+	Layer  int32
+	Device string // that the rule speaks of: the owner of Tensor's memory, where neighbours run, who refused
 	Tensor string // the tensor that decided
-	Role   string // what that is: "cache", "weight", "input" or "node"
-	Owner  string // who owns its memory
-	Layer  int
-	Bytes  int64  // that need no copy because of the choice, each run
 	Text   string // the pattern of a pin, or what a device said
+	Bytes  int64  // that need no copy because of the choice, each run
 }
 
 // String returns the reason as half a sentence, such as "weight blk.3.wq lies on CPU".
 func (r Reason) String() string {
 	switch r.Rule {
 	case RuleWrites:
-		return fmt.Sprintf("writes %s %s owned by %s", r.Role, r.Tensor, r.Owner)
+		return fmt.Sprintf("writes %s %s owned by %s", r.Role, r.Tensor, r.Device)
 	case RulePin:
 		return fmt.Sprintf("pinned by /%s/", r.Text)
 	case RuleCache, RuleWeight:
-		return fmt.Sprintf("%s %s lies on %s", r.Role, r.Tensor, r.Owner)
+		return fmt.Sprintf("%s %s lies on %s", r.Role, r.Tensor, r.Device)
 	case RuleUpdate:
 		return fmt.Sprintf("writes %s %s on %s", r.Role, r.Tensor, r.Device)
 	case RuleLayer:

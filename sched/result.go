@@ -5,7 +5,7 @@ import "slices"
 // plan returns what the passes have found as a Plan.
 func (p *planner) plan() *Plan {
 	pl := &Plan{
-		Nodes: make([]Placement, len(p.nodes)), Splits: make([]Split, len(p.splits)), Slots: make([]Slot, len(p.slots)),
+		Nodes: p.placed, Splits: make([]Split, len(p.splits)), Slots: make([]Slot, len(p.slots)),
 		Memory: p.memory, keepInputs: p.opt.KeepInputs, graph: p.g, devices: slices.Clone(p.devices),
 		layout: layout{
 			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, slots: p.slots,
@@ -13,10 +13,9 @@ func (p *planner) plan() *Plan {
 	}
 	for i := range p.nodes {
 		n := &p.nodes[i]
-		pl.Nodes[i] = Placement{
-			Node: n.t.Name, Op: n.t.Op.Kind().String(), Device: p.names[n.dev], Reason: n.reason, Refused: n.refused,
-			Slot: int(n.slot), InPlace: n.inPlace,
-		}
+		out := &pl.Nodes[i]
+		out.Node, out.Op, out.Device = n.t.Name, n.t.Op.Kind().String(), p.names[n.dev]
+		out.Slot, out.InPlace = int(n.slot), n.inPlace
 	}
 	for i := range p.splits {
 		pl.Splits[i] = p.splitOf(i)
@@ -25,11 +24,11 @@ func (p *planner) plan() *Plan {
 		}
 	}
 	for i := range p.slots {
-		pl.Slots[i] = p.slotOf(&p.slots[i])
+		p.describe(&pl.Slots[i], &p.slots[i])
 	}
 	for i := range p.roots {
 		r := &p.roots[i]
-		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep, moves: r.moves}
+		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep, moves: p.moves[int32(i)]}
 	}
 	return pl
 }
@@ -53,16 +52,15 @@ func (p *planner) splitOf(i int) Split {
 	return out
 }
 
-func (p *planner) slotOf(s *slot) Slot {
-	use := "node"
+func (p *planner) describe(out *Slot, s *slot) {
+	out.Use = "node"
 	switch {
 	case s.copied:
-		use = "copy"
+		out.Use = "copy"
 	case s.start < 0:
-		use = "input"
+		out.Use = "input"
 	}
-	return Slot{
-		Tensor: p.roots[s.root].t.Name, Use: use, Device: p.names[slices.Index(p.arena, s.typ)],
-		Buffer: int(s.chunk), Offset: s.offset, Bytes: s.bytes, From: int(s.start), To: int(s.end),
-	}
+	out.Tensor, out.Device = p.roots[s.root].t.Name, p.names[slices.Index(p.arena, s.typ)]
+	out.Buffer, out.Offset, out.Bytes = int(s.chunk), s.offset, s.bytes
+	out.From, out.To = int(s.start), int(s.end)
 }

@@ -31,12 +31,19 @@ type cutter struct {
 	needs   []need
 	direct  []bool   // types that the split at hand touches
 	pending [][]bool // [device][type] touched by work that nobody has waited for
+	held    map[int32][]held
+}
+
+// held is a copy of a root that still lies on a device.
+type held struct {
+	slot, version int32
+	lo, hi        int64
 }
 
 // cut makes the splits: maximal runs of nodes on one device, what is copied before each, and when each
 // slot is in use.
 func (p *planner) cut() {
-	c := cutter{planner: p, direct: make([]bool, len(p.types)), pending: make([][]bool, len(p.devices))}
+	c := cutter{planner: p, direct: make([]bool, len(p.types)), pending: make([][]bool, len(p.devices)), held: map[int32][]held{}}
 	for d := range c.pending {
 		c.pending[d] = make([]bool, len(p.types))
 	}
@@ -154,9 +161,8 @@ func (c *cutter) want(n need) {
 func (c *cutter) fetch(s *splitLayout, n need, from int32) {
 	r := &c.roots[n.root]
 	at := int32(-1)
-	r.copies = slices.DeleteFunc(r.copies, func(h held) bool { return h.version != r.version })
-	for _, h := range r.copies {
-		if h.lo <= n.lo && n.hi <= h.hi && c.canUse(c.slots[h.slot].typ, s.dev) {
+	for _, h := range c.held[n.root] {
+		if h.version == r.version && h.lo <= n.lo && n.hi <= h.hi && c.canUse(c.slots[h.slot].typ, s.dev) {
 			at = h.slot
 			break
 		}
@@ -164,7 +170,7 @@ func (c *cutter) fetch(s *splitLayout, n need, from int32) {
 	if at < 0 {
 		at = c.newSlot(slot{root: n.root, typ: c.arena[s.dev], start: from, bytes: n.hi - n.lo, copied: true, lo: n.lo})
 		s.copies = append(s.copies, copyLayout{root: n.root, from: r.home, to: at, lo: n.lo, hi: n.hi})
-		r.copies = append(r.copies, held{at, r.version, n.lo, n.hi})
+		c.held[n.root] = append(c.held[n.root], held{at, r.version, n.lo, n.hi})
 		if r.home >= 0 {
 			c.slots[r.home].end = max(c.slots[r.home].end, from)
 		}
@@ -176,7 +182,7 @@ func (c *cutter) fetch(s *splitLayout, n need, from int32) {
 	if n.whole {
 		r.home = at
 		r.version++
-		r.moves = append(r.moves, move{int32(len(c.splits)), at})
+		c.moves[n.root] = append(c.moves[n.root], move{int32(len(c.splits)), at})
 	}
 }
 

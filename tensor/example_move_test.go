@@ -67,10 +67,7 @@ func ExampleReshape() {
 func ExampleView() {
 	// The middle 16 of 64 elements in each of 5 rows.
 	infer(tensor.View{Shape: tensor.MakeShape(16, 5), Stride: tensor.Strides{4, 256, 1280, 1280}, Offset: 96}, f32(64, 5))
-	infer(tensor.View{Shape: tensor.MakeShape(16, 6), Stride: tensor.Strides{4, 256, 1280, 1280}, Offset: 96}, f32(64, 5))
-	// Output:
-	// F32 [16 5]
-	// wrong shape: bytes 96 to 1440 lie outside 1280 bytes
+	// Output: F32 [16 5]
 }
 
 func ExamplePermute() {

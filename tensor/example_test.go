@@ -33,7 +33,8 @@ func ExampleBuilder() {
 	h := b.RMSNorm(x, 1e-5)
 	y := b.Add(x, b.MatMul(down, b.GLU(tensor.SiLU, b.MatMul(gate, h), b.MatMul(up, h))))
 	g, err := b.Build(y)
-	fmt.Print(g, err, "\n")
+	fmt.Print(g)
+	fmt.Println(err)
 
 	b.MatMul(gate, b.MatMul(up, x))
 	_, err = b.Build(y)

@@ -103,7 +103,7 @@ func TestSliceRefuses(t *testing.T) {
 		{"backwards", f32(6, 4), 1, 3, 2, tensor.ErrShape, []string{"3", "2"}},
 		{"past the end", f32(6, 4), 1, 2, 5, tensor.ErrShape, []string{"2", "5", "4"}},
 		{"begins in a block", q8(64, 4), 0, 16, 48, tensor.ErrShape, []string{"16", "48", "32"}},
-		{"ends in a block", q8(64, 4), 0, 32, 48, tensor.ErrShape, []string{"16"}},
+		{"ends in a block", q8(64, 4), 0, 32, 48, tensor.ErrShape, []string{"32"}},
 		{"far away", f32(6, 4), 1, 1 << 62, 1<<62 + 1, tensor.ErrShape, []string{"4611686018427387904"}},
 		{"overflowing", f32(6, 4), 1, math.MinInt, math.MaxInt, tensor.ErrShape, nil},
 		{"dimension 4", f32(6, 4), 4, 0, 1, tensor.ErrShape, []string{"dimension 4"}},
@@ -178,7 +178,7 @@ func TestViewAgreesWithBigNumbers(t *testing.T) {
 	offsets := []int{0, 4, 24, 72, 92, 96, 1 << 40, 1 << 62, math.MaxInt &^ 3}
 	x := f32(6, 4)
 	accepted := 0
-	for range 100_000 {
+	for range 30_000 {
 		var op tensor.View
 		for d := range op.Shape {
 			op.Shape[d] = sizes[rng.IntN(len(sizes)-rng.IntN(9))]
@@ -206,5 +206,5 @@ func TestViewAgreesWithBigNumbers(t *testing.T) {
 	if accepted < 1000 {
 		t.Errorf("only %d of the views were legal: the test says little", accepted)
 	}
-	t.Logf("%d of 100000 accepted", accepted)
+	t.Logf("%d of 30000 accepted", accepted)
 }

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -172,7 +173,7 @@ func (t *Tokenizer) encodeByteWord(dst []int32, sc *scratch, word []byte) []int3
 			return append(dst, id)
 		}
 	}
-	parts := sc.syms[:0]
+	parts := slices.Grow(sc.syms[:0], len(word))
 	for i, c := range word {
 		parts = append(parts, part{lo: int32(i), hi: int32(i + 1), id: b.byteSymbol[c]})
 	}

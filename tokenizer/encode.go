@@ -25,7 +25,7 @@ type scratch struct {
 }
 
 // keptScratch is the number of bytes up to which working memory is kept for the next call.
-const keptScratch = 4 << 20
+const keptScratch = 8 << 20
 
 // Encode returns the token ids of text. Text that is not valid UTF-8 is encoded as llama.cpp does it: SPM
 // takes the bytes as they are, BPE and WPM take each byte that starts no character as U+FFFD.

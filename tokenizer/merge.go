@@ -1,6 +1,9 @@
 package tokenizer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // noRank is the rank of two symbols that do not merge.
 const noRank = math.MaxUint32
@@ -67,7 +70,7 @@ func mergeShort(ranker pairRanker, word []byte, parts []part) []part {
 // mergeLong takes time n log n. The heap holds rank and left part of every pair that ever could merge; an
 // entry whose rank is not the one its part has now is out of date.
 func mergeLong(sc *scratch, ranker pairRanker, word []byte, parts []part) []part {
-	heap := sc.heap[:0]
+	heap := slices.Grow(sc.heap[:0], len(parts))
 	for i := range parts {
 		parts[i].prev, parts[i].next = int32(i-1), int32(i+1)
 		if rank := parts[i].rank; rank != noRank {

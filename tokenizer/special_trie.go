@@ -18,11 +18,11 @@ type trieNode struct {
 	b              byte
 }
 
-// newSpecialTrie holds the tokens that have an attr in mask.
-func (t *Tokenizer) newSpecialTrie(mask attr) specialTrie {
+// newSpecialTrie holds the tokens that have an attr in mask and none in not.
+func (t *Tokenizer) newSpecialTrie(mask, not attr) specialTrie {
 	x := specialTrie{nodes: make([]trieNode, 1)}
 	for i, a := range t.attrs {
-		if a&mask != 0 {
+		if a&mask != 0 && a&not == 0 {
 			x.order = append(x.order, int32(i))
 		}
 	}

@@ -1,6 +1,10 @@
 package tokenizer
 
-import "math"
+import (
+	"math"
+	"slices"
+	"unicode/utf8"
+)
 
 // escapedSpace stands for a space in vocabularies that are not byte-level: U+2581.
 const escapedSpace = "▁"
@@ -105,6 +109,7 @@ func appendEscaped[T string | []byte](dst []byte, text T) []byte {
 
 // appendChars appends a part for each character of word.
 func appendChars(parts []part, word []byte) []part {
+	parts = slices.Grow(parts, utf8.RuneCount(word))
 	for i := 0; i < len(word); {
 		n := min(charLen(word[i]), len(word)-i)
 		parts = append(parts, part{lo: int32(i), hi: int32(i + n), id: none})

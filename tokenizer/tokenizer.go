@@ -91,8 +91,8 @@ func New(meta Metadata) (*Tokenizer, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	t.all = t.newSpecialTrie(attrControl | attrUnknown | attrUser)
-	t.user = t.newSpecialTrie(attrUser)
+	t.all = t.newSpecialTrie(attrControl|attrUnknown|attrUser, 0)
+	t.user = t.newSpecialTrie(attrUser, attrControl|attrUnknown)
 	t.loadPieces(r)
 	t.loadStrips(r)
 	if r.err != nil {

@@ -40,10 +40,12 @@ var unicode15_1 = []struct {
 var loadClasses = sync.OnceFunc(func() {
 	flat := make([]class, unicode.MaxRune+1)
 	for c, table := range map[class]*unicode.RangeTable{
-		letter: unicode.L, number: unicode.N, punct: unicode.P, symbol: unicode.S, mark: unicode.M, control: unicode.C,
-		space: unicode.White_Space,
+		letter: unicode.L, number: unicode.N, punct: unicode.P, symbol: unicode.S, mark: unicode.M, space: unicode.White_Space,
 	} {
 		addTable(flat, table, c)
+	}
+	for _, table := range []*unicode.RangeTable{unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs} {
+		addTable(flat, table, control)
 	}
 	for _, x := range unicode15_1 {
 		for r := x.lo; r <= x.hi; r++ {

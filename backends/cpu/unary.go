@@ -63,7 +63,7 @@ var functions = [...]function{
 	}},
 	tensor.HardSwish: {cheap, func(dst, x []float32) {
 		for i, v := range x[:len(dst)] {
-			dst[i] = v * min(max(v+3, 0), 6) / 6
+			dst[i] = v * (min(max(v+3, 0), 6) / 6)
 		}
 	}},
 	tensor.HardSigmoid: {cheap, func(dst, x []float32) {

@@ -15,8 +15,8 @@ func decodeQ2_K(dst []float32, src []byte) {
 		for g := range 16 {
 			// Groups of 16: 32 bytes of codes serve eight groups, two bits at a time.
 			q := (*[16]byte)(b[16+32*(g/8)+16*(g%2):])
-			scale := d * float32(b[g]&15)
-			minimum := dmin * float32(b[g]>>4)
+			scale := float32(d * float32(b[g]&15))
+			minimum := float32(dmin * float32(b[g]>>4))
 			// Four codes, four values: a table saves the arithmetic.
 			values := [4]float32{
 				float32(scale*0) - minimum, // not 0: the sign of a zero is kept
@@ -25,13 +25,9 @@ func decodeQ2_K(dst []float32, src []byte) {
 				float32(scale*3) - minimum,
 			}
 			shift := uint(g / 2 % 4 * 2)
-			for i := 0; i < 16; i += 8 {
-				c := binary.LittleEndian.Uint64(q[i:]) >> (shift & 63)
-				o := (*[8]float32)(y[16*g+i:])
-				for k := range o {
-					o[k] = values[c&3]
-					c >>= 8
-				}
+			out := (*[16]float32)(y[16*g:])
+			for i, c := range q {
+				out[i] = values[c>>shift&3]
 			}
 		}
 	}
@@ -53,10 +49,14 @@ func decodeQ3_K(dst []float32, src []byte) {
 				c := binary.LittleEndian.Uint64(q[i:])>>(shift&63)&0x0303030303030303 |
 					binary.LittleEndian.Uint64(high[i:])>>(bit&63)&0x0101010101010101<<2
 				o := (*[8]float32)(out[i:])
-				for k := range o {
-					o[k] = scale * float32(int32(uint8(c))-4)
-					c >>= 8
-				}
+				o[0] = scale * float32(int32(c&7)-4)
+				o[1] = scale * float32(int32(c>>8&7)-4)
+				o[2] = scale * float32(int32(c>>16&7)-4)
+				o[3] = scale * float32(int32(c>>24&7)-4)
+				o[4] = scale * float32(int32(c>>32&7)-4)
+				o[5] = scale * float32(int32(c>>40&7)-4)
+				o[6] = scale * float32(int32(c>>48&7)-4)
+				o[7] = scale * float32(int32(c>>56)-4)
 			}
 		}
 	}
@@ -88,8 +88,8 @@ func decodeQ4_K(dst []float32, src []byte) {
 		scales, mins := unpackQ4Scales((*[12]byte)(b[4:]))
 		for g := 0; g < 8; g += 2 {
 			q := (*[32]byte)(b[16+16*g:])
-			d0, m0 := d*float32(scales[g]), dmin*float32(mins[g])
-			d1, m1 := d*float32(scales[g+1]), dmin*float32(mins[g+1])
+			d0, m0 := d*float32(scales[g]), float32(dmin*float32(mins[g]))
+			d1, m1 := d*float32(scales[g+1]), float32(dmin*float32(mins[g+1]))
 			out := (*[64]float32)(y[32*g:])
 			for i, c := range q {
 				out[i] = float32(d0*float32(c&15)) - m0
@@ -127,8 +127,8 @@ func decodeQ5_K(dst []float32, src []byte) {
 		high := (*[32]byte)(b[16:])
 		for g := 0; g < 8; g += 2 {
 			q := (*[32]byte)(b[48+16*g:])
-			d0, m0 := d*float32(scales[g]), dmin*float32(mins[g])
-			d1, m1 := d*float32(scales[g+1]), dmin*float32(mins[g+1])
+			d0, m0 := d*float32(scales[g]), float32(dmin*float32(mins[g]))
+			d1, m1 := d*float32(scales[g+1]), float32(dmin*float32(mins[g+1]))
 			out := (*[64]float32)(y[32*g:])
 			for i := 0; i < 32; i += 8 {
 				// Eight bytes at once; bit g of high is for the first group, bit g+1 for the second.
@@ -161,70 +161,14 @@ func decodeQ6_K(dst []float32, src []byte) {
 				s1 := d * float32(int8(scales[part+2]))
 				s2 := d * float32(int8(scales[part+4]))
 				s3 := d * float32(int8(scales[part+6]))
-				for i := 16 * part; i < 16*part+16; i += 8 {
-					const nibbles, crumbs = 0x0f0f0f0f0f0f0f0f, 0x3030303030303030
-					l0 := binary.LittleEndian.Uint64(low[i:])
-					l1 := binary.LittleEndian.Uint64(low[i+32:])
-					h := binary.LittleEndian.Uint64(high[i:])
-					c0, c1 := l0&nibbles|h<<4&crumbs, l1&nibbles|h<<2&crumbs
-					c2, c3 := l0>>4&nibbles|h&crumbs, l1>>4&nibbles|h>>2&crumbs
-					o0, o1 := (*[8]float32)(out[i:]), (*[8]float32)(out[i+32:])
-					o2, o3 := (*[8]float32)(out[i+64:]), (*[8]float32)(out[i+96:])
-					for k := range 8 {
-						o0[k] = s0 * float32(int32(uint8(c0))-32)
-						o1[k] = s1 * float32(int32(uint8(c1))-32)
-						o2[k] = s2 * float32(int32(uint8(c2))-32)
-						o3[k] = s3 * float32(int32(uint8(c3))-32)
-						c0, c1, c2, c3 = c0>>8, c1>>8, c2>>8, c3>>8
-					}
+				for i := 16 * part; i < 16*part+16; i++ {
+					h, l0, l1 := int32(high[i]), int32(low[i]), int32(low[i+32])
+					out[i] = s0 * float32(l0&15|h<<4&48-32)
+					out[i+32] = s1 * float32(l1&15|h<<2&48-32)
+					out[i+64] = s2 * float32(l0>>4|h&48-32)
+					out[i+96] = s3 * float32(l1>>4|h>>2&48-32)
 				}
 			}
 		}
-	}
-}
-
-// readIQ4XSScales returns the eight scales of 6 bits of IQ4_XS, which mean their value less 32: the low
-// four bits two groups to a byte, the high two bits in a word of their own.
-func readIQ4XSScales(high uint16, low *[4]byte) (scales [8]byte) {
-	for g := range 8 {
-		scales[g] = low[g/2]>>(g%2*4)&15 | byte(high>>(2*g)&3)<<4
-	}
-	return scales
-}
-
-func packIQ4XSScales(low *[4]byte, scales *[8]byte) (high uint16) {
-	for g := range 4 {
-		low[g] = scales[2*g]&15 | scales[2*g+1]<<4
-	}
-	for g, s := range scales {
-		high |= uint16(s>>4) << (2 * g)
-	}
-	return high
-}
-
-func decodeIQ4_XS(dst []float32, src []byte) {
-	for ; len(dst) > 0; dst, src = dst[kElems:], src[136:] {
-		y, b := (*[kElems]float32)(dst), (*[136]byte)(src)
-		d := readF16(b[:])
-		scales := readIQ4XSScales(binary.LittleEndian.Uint16(b[2:]), (*[4]byte)(b[4:]))
-		for g := range 8 {
-			scale := d * float32(int32(scales[g])-32)
-			scaleIQ4((*[32]float32)(y[32*g:]), scale, (*[16]byte)(b[8+16*g:]))
-		}
-	}
-}
-
-func decodeIQ4_NL(dst []float32, src []byte) {
-	for ; len(dst) > 0; dst, src = dst[32:], src[18:] {
-		y, b := (*[32]float32)(dst), (*[18]byte)(src)
-		scaleIQ4(y, readF16(b[:]), (*[16]byte)(b[2:]))
-	}
-}
-
-// scaleIQ4 decodes 32 codes: those of the low halves of the bytes first.
-func scaleIQ4(y *[32]float32, d float32, q *[16]byte) {
-	for i, c := range q {
-		y[i] = d * iq4Values[c&15]
-		y[i+16] = d * iq4Values[c>>4]
 	}
 }

@@ -106,18 +106,3 @@ func encodeQ6_K(dst []byte, src, weights []float32) {
 		binary.LittleEndian.PutUint16(b[208:], scaleBits(float32(s.d)))
 	}
 }
-
-func encodeIQ4_XS(dst []byte, src, weights []float32) {
-	var s signedBlock
-	for ; len(src) > 0; src, dst = src[kElems:], dst[136:] {
-		weights = s.encode(&layoutIQ4_XS, src, weights)
-		b := (*[136]byte)(dst)
-		var scales [8]byte
-		for g := range scales {
-			scales[g] = byte(s.scales[g] + 32)
-			packNibbles((*[16]byte)(b[8+16*g:]), (*[32]byte)(s.codes[32*g:]))
-		}
-		binary.LittleEndian.PutUint16(b[:], scaleBits(float32(s.d)))
-		binary.LittleEndian.PutUint16(b[2:], packIQ4XSScales((*[4]byte)(b[4:]), &scales))
-	}
-}

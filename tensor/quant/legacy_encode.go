@@ -87,32 +87,30 @@ func putHighBits(b []byte, codes *[legacyElems]byte) {
 // -half to half-1 with half added.
 func symmetricCodes(codes *[legacyElems]byte, scale []byte, src []float32, half float32) {
 	var buf [legacyElems]float32
-	x := clean(buf[:], src)
+	x := clean(buf[:], src, half*f16Max)
 	d := largest(x) / -half
 	putScale(scale, d)
-	d = min(max(d, -f16Max), f16Max)
 	inv := inverse(d)
 	if inv == 0 && d != 0 {
 		return // too small for a scale: the reference has code 0 here
 	}
 	top := 2*half - 1
 	for i, v := range x {
-		// Never negative, so that cutting off rounds halves up.
-		codes[i] = byte(min(float32(v*inv)+(half+0.5), top))
+		// Cutting off what is not negative rounds halves up.
+		codes[i] = byte(min(max(float32(v*inv)+(half+0.5), 0), top))
 	}
 }
 
 // affineCodes writes scale and minimum so that the codes from 0 to top span the range of the values.
 func affineCodes(codes *[legacyElems]byte, scale []byte, src []float32, top float32) {
 	var buf [legacyElems]float32
-	x := clean(buf[:], src)
+	x := clean(buf[:], src, top*f16Max)
 	lo, hi := x[0], x[0]
 	for _, v := range x {
 		lo, hi = min(lo, v), max(hi, v)
 	}
-	// A minimum that is cut off, or a range that overflows, must not make the codes meaningless.
-	m := min(max(lo, -f16Max), f16Max)
-	d := min(max(hi, -f16Max)-m, 2*f16Max) / top
+	m := clamp(lo, f16Max)
+	d := clamp((hi-m)/top, f16Max)
 	putScale(scale, d)
 	putScale(scale[2:], m)
 	inv := inverse(d)

@@ -39,7 +39,7 @@ func encodeMXFP4(dst []byte, src, weights []float32) {
 	for ; len(src) > 0; src, dst = src[32:], dst[17:] {
 		b := (*[17]byte)(dst)
 		var buf [32]float32
-		x := clean(buf[:], src[:32])
+		x := clean(buf[:], src[:32], math.MaxFloat32)
 		e := mxfp4Exponent(abs(largest(x)))
 		if weights != nil {
 			var w [32]float64

@@ -24,6 +24,7 @@ func inverse64(d float64) float64 {
 
 // roundAway rounds to the nearest integer, halves away from zero. v is within the range of int32.
 func roundAway(v float32) int32 {
+	v = float32(v) // rounded, where the caller's product might be fused
 	r := int32(v)
 	switch frac := v - float32(r); {
 	case frac >= 0.5:
@@ -37,7 +38,7 @@ func roundAway(v float32) int32 {
 // roundEven rounds to the nearest integer, halves to the even one. |v| is below 2^22.
 func roundEven(v float32) int32 {
 	// The last place of 1.5 * 2^23 is 1: the addition rounds, and the integer stands in the mantissa.
-	return int32(math.Float32bits(v+12582912)&0x7fffff) - 0x400000
+	return int32(math.Float32bits(float32(v)+12582912)&0x7fffff) - 0x400000
 }
 
 // largest returns the value of greatest magnitude, the first of several; 0 if x is empty.
@@ -51,27 +52,29 @@ func largest(x []float32) float32 {
 	return best
 }
 
-// finite returns the number that stands for v in an encoder: v itself, 0 for NaN, and the greatest
-// number of its sign for an infinity.
-func finite(v float32) float32 {
+// clamp returns the number that stands for v in an encoder: 0 for NaN, and for what lies outside
+// -limit to limit the nearer end.
+func clamp(v, limit float32) float32 {
 	if v != v {
 		return 0
 	}
-	return min(max(v, -math.MaxFloat32), math.MaxFloat32)
+	return min(max(v, -limit), limit)
 }
 
-// clean returns src if all its values are finite, and otherwise buf with the numbers that stand for
-// them. buf has the length of src.
-func clean(buf, src []float32) []float32 {
-	var probe float32
+// clean returns src if all its values are within -limit to limit, and otherwise buf with the numbers
+// that stand for them. buf has the length of src.
+func clean(buf, src []float32, limit float32) []float32 {
+	sound := true
 	for _, v := range src {
-		probe += v * 0 // NaN if v is not finite
+		if !(abs(v) <= limit) { // NaN is not
+			sound = false
+		}
 	}
-	if probe == 0 {
+	if sound {
 		return src
 	}
 	for i, v := range src {
-		buf[i] = finite(v)
+		buf[i] = clamp(v, limit)
 	}
 	return buf
 }
@@ -87,7 +90,7 @@ func loadWeights(w []float64, src []float32) {
 	if src != nil {
 		src = src[:len(w)]
 		for i, v := range src {
-			w[i] = float64(max(finite(v), 0))
+			w[i] = float64(max(clamp(v, math.MaxFloat32), 0))
 			sum += w[i]
 		}
 	}
@@ -103,10 +106,14 @@ func loadWeights(w []float64, src []float32) {
 	}
 }
 
+// searchLimit is beyond what any of the searched formats can hold, and so small that no quotient of a
+// value and a scale is out of reach of nearest.
+const searchLimit = 1 << 36
+
 // loadValues writes the numbers that stand for src to x.
 func loadValues(x []float64, src []float32) {
 	src = src[:len(x)]
 	for i, v := range src {
-		x[i] = float64(finite(v))
+		x[i] = float64(clamp(v, searchLimit))
 	}
 }

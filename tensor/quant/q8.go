@@ -43,7 +43,7 @@ func encodeQ8_0(dst []byte, src, _ []float32) {
 	for ; len(src) > 0; src, dst = src[32:], dst[34:] {
 		b := (*[34]byte)(dst)
 		var buf [32]float32
-		x := clean(buf[:], src[:32])
+		x := clean(buf[:], src[:32], 127*f16Max)
 		d, _ := int8Codes((*[32]byte)(b[2:]), x)
 		putScale(b[:], d)
 	}
@@ -55,7 +55,7 @@ func encodeQ8_1(dst []byte, src, _ []float32) {
 	for ; len(src) > 0; src, dst = src[32:], dst[36:] {
 		b := (*[36]byte)(dst)
 		var buf [32]float32
-		x := clean(buf[:], src[:32])
+		x := clean(buf[:], src[:32], 127*f16Max)
 		d, sum := int8Codes((*[32]byte)(b[4:]), x)
 		putScale(b[:], d)
 		putScale(b[2:], float32(sum)*d)
@@ -69,10 +69,10 @@ func int8Codes(q *[32]byte, x []float32) (d float32, sum int32) {
 	for _, v := range x {
 		amax = max(amax, abs(v))
 	}
-	d = min(amax/127, f16Max)
+	d = amax / 127
 	inv := inverse(d)
 	for i, v := range x {
-		c := min(max(roundAway(v*inv), -127), 127)
+		c := roundAway(v * inv)
 		q[i] = byte(c)
 		sum += c
 	}
@@ -85,7 +85,7 @@ func encodeQ8_K(dst []byte, src, _ []float32) {
 	for ; len(src) > 0; src, dst = src[256:], dst[292:] {
 		b := (*[292]byte)(dst)
 		var buf [256]float32
-		x := clean(buf[:], src[:256])
+		x := clean(buf[:], src[:256], math.MaxFloat32)
 		// The rounding of the inverse, not of the scale itself, is part of the format's reference.
 		top := largest(x)
 		if top == 0 {

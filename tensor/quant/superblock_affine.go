@@ -84,7 +84,7 @@ func (a *affineBlock) start(l *affineLayout) {
 	var best affineScales
 	bestErr := math.Inf(1)
 	for try := range scaleTries {
-		top := float64(l.maxScale) * (1 - float64(try)/32)
+		top := float64(l.maxScale) * (1 - float64(float64(try)/32))
 		a.d = float64(tinyScale(maxScale / top))
 		a.dmin = float64(tinyScale(maxMin / top))
 		a.place(l, &scales, &mins)
@@ -107,7 +107,7 @@ func (a *affineBlock) place(l *affineLayout, scales, mins *[16]float64) {
 // groupErr returns the error of group g with integer scale s and minimum m.
 func (a *affineBlock) groupErr(l *affineLayout, g int, s, m int64) float64 {
 	x, w := a.group(l, g)
-	return affineError(x, w, a.d*float64(s), -a.dmin*float64(m), l.maxCode)
+	return affineError(x, w, float64(a.d*float64(s)), float64(-a.dmin*float64(m)), l.maxCode)
 }
 
 func (a *affineBlock) err(l *affineLayout) (sum float64) {
@@ -146,7 +146,7 @@ func (a *affineBlock) refit(l *affineLayout) {
 	for g := range l.groups {
 		x, w := a.group(l, g)
 		s, m := float64(a.scales[g]), float64(a.mins[g])
-		q, qq, xq := affineSums(x, w, inverse64(a.d*s), -a.dmin*m, l.maxCode)
+		q, qq, xq := affineSums(x, w, inverse64(a.d*s), float64(-a.dmin*m), l.maxCode)
 		var gx, gw float64
 		for i, v := range x {
 			gx += float64(w[i] * v)
@@ -175,7 +175,7 @@ func (a *affineBlock) refit(l *affineLayout) {
 
 func (a *affineBlock) writeCodes(l *affineLayout) {
 	for g := range l.groups {
-		scale, minimum := a.d*float64(a.scales[g]), a.dmin*float64(a.mins[g])
+		scale, minimum := a.d*float64(a.scales[g]), float64(a.dmin*float64(a.mins[g]))
 		inv := inverse64(scale)
 		x, _ := a.group(l, g)
 		codes := a.codes[g*l.size:][:len(x)]

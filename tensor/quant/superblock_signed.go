@@ -87,7 +87,7 @@ func (s *signedBlock) start(l *signedLayout, fits *[16]groupFit) {
 	bestErr := math.Inf(1)
 	for try := range scaleTries {
 		// The greatest scale gets the negative end, which reaches one further.
-		s.d = float64(tinyScale(most.scale / (float64(l.maxScale) * (float64(try)/32 - 1))))
+		s.d = float64(tinyScale(most.scale / (float64(l.maxScale) * (float64(float64(try)/32) - 1))))
 		var sum float64
 		for g := range l.groups {
 			at := s.place(l, fits[g].scale)

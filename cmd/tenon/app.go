@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	_ "github.com/tenon-go/tenon/backends/cpu" // the backend that is always there
+)
+
+// app is one run of the command.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// Main runs the command with the arguments after its name and returns the exit code. It never ends the
+// process.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	failed, err := root.ExecuteC()
+	if err == nil {
+		return 0
+	}
+	var sig *signalError
+	if errors.As(err, &sig) {
+		fmt.Fprintln(stderr, "tenon: "+sig.Error())
+		return sig.code()
+	}
+	line := oneLine(err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		line += fmt.Sprintf(" (see %s --help)", failed.CommandPath())
+	}
+	fmt.Fprintln(stderr, "tenon: "+line)
+	return 1
+}
+
+// root returns the command with all its subcommands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tenon",
+		Short: "Run GGUF models, and look into them",
+		Long: `tenon opens GGUF models and runs them on the devices of this machine.
+
+Results go to stdout; timings, notes and errors go to stderr.`,
+		Version:       version().Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(
+		a.runCommand(), a.logitsCommand(), a.tokenizeCommand(), a.quantizeCommand(),
+		a.inspectCommand(), a.devicesCommand(), a.explainCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// knownCommand is reached with arguments only if the first names no subcommand.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		near = ", did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return usagef("there is no command %q%s", args[0], near)
+}
+
+// usageError is a command line that cannot be, as opposed to one that failed. Its line ends in a hint.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// wantArgs checks the number of positional arguments, whose names are for people.
+func wantArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usagef("%s is missing", strings.Join(names[len(args):], " and "))
+		case len(args) > len(names):
+			return usagef("unexpected argument %q", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// oneLine returns the text of err as one printable line: errors quote what files and users gave them, and
+// joined ones have a line each.
+func oneLine(err error) string {
+	text := strings.TrimPrefix(strings.TrimSpace(err.Error()), "tenon: ")
+	text = strings.ReplaceAll(text, "\n", "; ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+}
+
+// signalError says that a signal ended a command.
+type signalError struct{ sig os.Signal }
+
+func (e *signalError) Error() string {
+	if e.sig == os.Interrupt {
+		return "interrupted"
+	}
+	return e.sig.String()
+}
+
+// code returns the exit code that shells give for a process that a signal ended.
+func (e *signalError) code() int {
+	if n, ok := e.sig.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return 1
+}
+
+// interruptible runs do with a context that Ctrl-C or a request to terminate cancels; a second one ends
+// the process as usual. It returns a *signalError if that is why do failed.
+func interruptible(parent context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case sig := <-signals:
+			signal.Stop(signals)
+			cancel(&signalError{sig})
+		case <-ctx.Done():
+		}
+	}()
+	err := do(ctx)
+	var sig *signalError
+	if err != nil && errors.As(context.Cause(ctx), &sig) {
+		return sig
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenon-go/tenon/backends"
+)
+
+// backendFacts is what `tenon devices --json` prints of one backend.
+type backendFacts struct {
+	Backend string        `json:"backend"`
+	Devices []deviceFacts `json:"devices"`
+	Reason  string        `json:"reason,omitempty"` // why there are none, or fewer than there could be
+}
+
+type deviceFacts struct {
+	Name        string   `json:"name"`
+	Kind        string   `json:"kind"`
+	Description string   `json:"description"`
+	MemoryTotal int64    `json:"memoryTotalBytes"` // 0 if unknown
+	MemoryFree  int64    `json:"memoryFreeBytes"`  // 0 if unknown
+	PhysicalID  string   `json:"physicalID,omitempty"`
+	Driver      string   `json:"driver"`
+	Features    []string `json:"features"`
+}
+
+func (a *app) devicesCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "devices",
+		Short: "List the devices that can run models",
+		Long: `List the devices that can run models, the preferred first, and why a backend has none.
+
+The names are what --device takes.`,
+		Args: wantArgs(),
+		RunE: func(*cobra.Command, []string) error {
+			facts := probeBackends()
+			if asJSON {
+				return writeJSON(a.stdout, facts)
+			}
+			return a.printDevices(facts)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return cmd
+}
+
+func probeBackends() []backendFacts {
+	facts := []backendFacts{}
+	for _, found := range backends.Probe() {
+		b := backendFacts{Backend: found.Backend, Devices: []deviceFacts{}}
+		if found.Err != nil {
+			b.Reason = oneLine(found.Err)
+		}
+		for _, d := range found.Devices {
+			info := d.Info()
+			b.Devices = append(b.Devices, deviceFacts{
+				Name: info.Owner.Device, Kind: info.Kind.String(), Description: info.Description,
+				MemoryTotal: info.MemoryTotal, MemoryFree: info.MemoryFree, PhysicalID: info.PhysicalID,
+				Driver: info.Driver, Features: append([]string{}, info.Features...),
+			})
+		}
+		facts = append(facts, b)
+	}
+	return facts
+}
+
+func (a *app) printDevices(facts []backendFacts) error {
+	t := newTable(a.stdout)
+	t.row("NAME", "KIND", "MEMORY", "FREE", "DRIVER", "FEATURES", "DESCRIPTION")
+	for _, b := range facts {
+		for _, d := range b.Devices {
+			t.row(d.Name, d.Kind, memoryText(d.MemoryTotal), memoryText(d.MemoryFree), d.Driver,
+				strings.Join(d.Features, ", "), d.Description)
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, b := range facts {
+		if len(b.Devices) > 0 && b.Reason == "" {
+			continue
+		}
+		reason := b.Reason
+		if reason == "" {
+			reason = "none found"
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%s: %s: %s\n", b.Backend, plural(len(b.Devices), "device"), reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func memoryText(bytes int64) string {
+	if bytes == 0 {
+		return "unknown"
+	}
+	return sizeText(bytes)
+}

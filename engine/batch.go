@@ -1,0 +1,267 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tenon-go/tenon/internal/cast"
+	"github.com/tenon-go/tenon/kv"
+	"github.com/tenon-go/tenon/model"
+	"github.com/tenon-go/tenon/sched"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// Token is one token of a batch.
+type Token struct {
+	ID     int32
+	Pos    int32 // in its sequence, above those before it
+	Seq    int32
+	Output bool // whether its logits, or hidden state, are wanted
+}
+
+// TokenError says which token of a batch cannot be. It matches ErrBatch.
+type TokenError struct {
+	Index  int // in the batch
+	Token  Token
+	Reason string
+}
+
+// Error returns one line.
+func (e *TokenError) Error() string {
+	return fmt.Sprintf("engine: token %d of the batch (id %d, position %d, sequence %d): %s",
+		e.Index, e.Token.ID, e.Token.Pos, e.Token.Seq, e.Reason)
+}
+
+// Unwrap returns ErrBatch.
+func (e *TokenError) Unwrap() error { return ErrBatch }
+
+// staging is what a run's inputs and results pass through; it grows to the largest run and stays.
+type staging struct {
+	ids, pos, seqs, rows []int32
+	mask                 []float32
+
+	// Results of the last call: rows of width numbers.
+	out    []float32
+	width  int
+	rowsOf []int // the token of each row
+	hidden bool  // rows are hidden states, not logits
+}
+
+func (s *staging) init(c *kv.Cache, o Options) {
+	n := o.Batch
+	s.ids, s.pos, s.seqs, s.rows = make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n)
+	s.rowsOf = make([]int, 0, n)
+	cells := 0
+	for i := range c.Groups() {
+		cells = max(cells, c.Group(i).Cells)
+	}
+	s.mask = make([]float32, cells) // for one token: prefill grows it
+}
+
+// Decode takes tokens through the model, in as many runs as it takes, and keeps the logits of those
+// with Output set: see Logits. Tokens of one sequence stand in order.
+//
+// On an error the cache is as it was before the call, but for windows that have moved on. Errors:
+// *TokenError, kv.ErrFull, a cancelled ctx's error, or a device's.
+func (e *Engine) Decode(ctx context.Context, tokens []Token) error {
+	return e.decode(ctx, tokens, false)
+}
+
+// Embed is Decode for the hidden states after the last norm, without logits: see Hidden.
+func (e *Engine) Embed(ctx context.Context, tokens []Token) error {
+	return e.decode(ctx, tokens, true)
+}
+
+// Logits returns the logits [vocabulary] of the i-th token of the last Decode that asked for them. They
+// are valid until the next call. It panics if there is no such row, like an index outside a slice.
+func (e *Engine) Logits(i int) []float32 { return e.batch.row(i, false) }
+
+// Hidden returns the hidden state [width] of the i-th token of the last Embed that asked for it, as
+// Logits does.
+func (e *Engine) Hidden(i int) []float32 { return e.batch.row(i, true) }
+
+// Outputs returns how many rows the last call has kept, and which token of its batch each belongs to.
+func (e *Engine) Outputs() []int { return e.batch.rowsOf }
+
+func (s *staging) row(i int, hidden bool) []float32 {
+	if s.hidden != hidden || i < 0 || i >= len(s.rowsOf) {
+		panic(fmt.Sprintf("engine: no row %d of %d", i, len(s.rowsOf)))
+	}
+	return s.out[i*s.width : (i+1)*s.width]
+}
+
+func (e *Engine) decode(ctx context.Context, tokens []Token, hidden bool) error {
+	if e.closed {
+		return ErrClosed
+	}
+	s := &e.batch
+	s.rowsOf, s.hidden, s.width = s.rowsOf[:0], hidden, e.model.Vocab
+	if hidden {
+		s.width = e.model.Embd
+	}
+	if err := e.check(tokens); err != nil {
+		return err
+	}
+	if err := e.shift(ctx); err != nil {
+		return err
+	}
+	for from := 0; from < len(tokens); from += e.opt.Batch {
+		err := cancelled(ctx)
+		if err == nil {
+			err = e.runTokens(ctx, tokens, from, min(from+e.opt.Batch, len(tokens)), hidden)
+		}
+		if err != nil {
+			s.rowsOf = s.rowsOf[:0]
+			if undo := e.forget(tokens[:from]); undo != nil {
+				return fmt.Errorf("%w; the cache keeps a part of the batch: %w", err, undo)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// check reports the first token that cannot be. Positions are the cache's to check.
+func (e *Engine) check(tokens []Token) error {
+	if len(tokens) == 0 {
+		return fmt.Errorf("engine: %w: it is empty", ErrBatch)
+	}
+	for i, t := range tokens {
+		switch {
+		case t.ID < 0 || int(t.ID) >= e.model.Vocab:
+			return &TokenError{i, t, fmt.Sprintf("ids are 0 to %d", e.model.Vocab-1)}
+		case t.Seq < 0 || int(t.Seq) >= e.opt.Sequences:
+			return &TokenError{i, t, fmt.Sprintf("sequences are 0 to %d", e.opt.Sequences-1)}
+		case t.Pos < 0:
+			return &TokenError{i, t, "positions are 0 or more"}
+		}
+	}
+	return nil
+}
+
+// forget takes the tokens of runs that are done out of the cache again.
+func (e *Engine) forget(tokens []Token) error {
+	for i, t := range tokens {
+		first := true // of its sequence
+		for _, u := range tokens[:i] {
+			first = first && u.Seq != t.Seq
+		}
+		if first {
+			if err := e.cache.Remove(int(t.Seq), int(t.Pos), -1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// runTokens takes tokens from..to through the model in one run.
+func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int, hidden bool) error {
+	s := &e.batch
+	s.ids, s.pos, s.seqs, s.rows = s.ids[:0], s.pos[:0], s.seqs[:0], s.rows[:0]
+	for i, t := range tokens[from:to] {
+		s.ids, s.pos, s.seqs = append(s.ids, t.ID), append(s.pos, t.Pos), append(s.seqs, t.Seq)
+		if t.Output {
+			s.rows = append(s.rows, int32(i))
+		}
+	}
+	slots, err := e.cache.Find(kv.Batch{Pos: s.pos, Seq: s.seqs})
+	if err != nil {
+		return err
+	}
+	if err := e.cache.Apply(slots); err != nil {
+		return err
+	}
+	if err := e.runSlots(ctx, slots, hidden); err != nil {
+		if undo := e.cache.Undo(slots); undo != nil {
+			return fmt.Errorf("%w; the cache keeps the run's cells: %w", err, undo)
+		}
+		return err
+	}
+	for _, r := range s.rows {
+		s.rowsOf = append(s.rowsOf, from+int(r))
+	}
+	return nil
+}
+
+// runSlots runs the staged tokens, whose cells are taken.
+func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots, hidden bool) error {
+	s := &e.batch
+	shape := model.Batch{Tokens: len(s.ids), Outputs: len(s.rows), Hidden: hidden, Exact: e.opt.Exact}
+	for i := range e.cache.Groups() {
+		shape.Cells[i] = e.cache.ReadCells(i)
+	}
+	r, err := e.run(shape)
+	if err != nil {
+		return err
+	}
+	g := r.graph
+	if err := e.write(r.exec, g, slots); err != nil {
+		return err
+	}
+	if err := r.exec.Run(ctx); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	result := g.Logits
+	if hidden {
+		result = g.Hidden
+	}
+	if len(s.rows) == 0 {
+		return nil
+	}
+	have := len(s.rowsOf) * s.width
+	need := have + len(s.rows)*s.width
+	if cap(s.out) < need {
+		s.out = append(make([]float32, 0, need), s.out[:have]...)
+	}
+	s.out = s.out[:need]
+	return r.exec.Read(result, cast.Bytes(s.out[have:need]))
+}
+
+// write fills the graph's inputs.
+func (e *Engine) write(exec *sched.Exec, g *model.Graph, slots *kv.Slots) error {
+	s := &e.batch
+	if err := writeInput(exec, g.TokenIDs, s.ids); err != nil {
+		return err
+	}
+	if err := writeInput(exec, g.Pos, s.pos); err != nil {
+		return err
+	}
+	if err := writeInput(exec, g.OutRows, s.rows); err != nil {
+		return err
+	}
+	for i, mask := range g.Masks {
+		if err := writeInput(exec, g.Slots[i], slots.Indices(i)); err != nil {
+			return err
+		}
+		if mask == nil {
+			continue
+		}
+		// Where the host can address the mask it is filled in place.
+		if p := exec.HostBytes(mask); p != nil {
+			if err := e.cache.FillMask(i, cast.Slice[float32](p), slots, g.Cells[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		n := mask.Shape.Elems()
+		if len(s.mask) < n {
+			s.mask = make([]float32, n)
+		}
+		if err := e.cache.FillMask(i, s.mask[:n], slots, g.Cells[i]); err != nil {
+			return err
+		}
+		if err := writeInput(exec, mask, s.mask[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeInput writes v to an input, if the graph has one.
+func writeInput[T cast.Number](exec *sched.Exec, input *tensor.Tensor, v []T) error {
+	if input == nil {
+		return nil
+	}
+	return exec.Write(input, cast.Bytes(v))
+}

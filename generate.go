@@ -1,0 +1,264 @@
+package tenon
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/tenon-go/tenon/engine"
+	"github.com/tenon-go/tenon/kv"
+	"github.com/tenon-go/tenon/sample"
+	"github.com/tenon-go/tenon/tokenizer"
+)
+
+// GenerateOptions says what to generate. The zero value is greedy, until the model ends the text or the
+// context is full.
+type GenerateOptions struct {
+	// MaxTokens ends the text after so many tokens; 0 means when the context is full.
+	MaxTokens int
+	// Sampling chooses among the model's candidates; zero is greedy.
+	Sampling sample.Params
+	// Stop ends the text before any of these strings.
+	Stop []string
+	// IgnoreEOS goes on after tokens that end a text.
+	IgnoreEOS bool
+	// ParseSpecial takes the texts of control tokens in the prompt for the tokens. A prompt from outside
+	// should not be taken so.
+	ParseSpecial bool
+	// Special gives the texts of control tokens too.
+	Special bool
+	// Stats, if not nil, is filled in as the text comes.
+	Stats *Stats
+}
+
+// Token is one step of a text.
+type Token struct {
+	ID int32
+	// Text is what is complete with this token. It may be empty, when a character or a stop string may
+	// be in the making, and always is valid UTF-8.
+	Text string
+}
+
+// Stats says what a call of Generate has done.
+type Stats struct {
+	PromptTokens int
+	Tokens       int // generated
+	Prompt       time.Duration
+	Generate     time.Duration // without the prompt
+	Finish       Finish
+}
+
+// Finish says why a text ended.
+type Finish string
+
+// The reasons. A text that ended with an error or was abandoned has none.
+const (
+	FinishEnd    Finish = "end"    // the model ended it
+	FinishStop   Finish = "stop"   // at a stop string
+	FinishLength Finish = "length" // after MaxTokens, or with a full context when there was no limit
+)
+
+// Generate continues prompt, token by token as they are ranged over:
+//
+//	for tok, err := range m.Generate(ctx, prompt, opt) { ... }
+//
+// An error ends the range. Errors: ErrEmpty for a prompt without tokens, kv.ErrFull for a prompt that
+// does not fit or a MaxTokens that the context has no room for, *sample.ParamError, a cancelled ctx's
+// cause, ErrClosed. Breaking out of the loop frees the sequence.
+func (m *Model) Generate(ctx context.Context, prompt string, opt GenerateOptions) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		g := generation{m: m, opt: opt, stats: opt.Stats, yield: yield}
+		if g.stats == nil {
+			g.stats = new(Stats)
+		}
+		*g.stats = Stats{}
+		if err := g.run(ctx, prompt); err != nil && !g.abandoned {
+			yield(Token{}, err)
+		}
+	}
+}
+
+// generation is one call of Generate.
+type generation struct {
+	m         *Model
+	opt       GenerateOptions
+	stats     *Stats
+	yield     func(Token, error) bool
+	abandoned bool // the caller has left the loop
+
+	sampler *sample.Sampler
+	stream  *tokenizer.Stream
+	stop    stopper
+	seq     int32
+	pos     int32
+	next    [1]engine.Token
+}
+
+func (g *generation) run(ctx context.Context, prompt string) (err error) {
+	if prompt == "" {
+		return ErrEmpty
+	}
+	ids, err := g.m.tok.Encode(prompt, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: g.opt.ParseSpecial})
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return ErrEmpty
+	}
+	if g.sampler, err = sample.New(g.opt.Sampling, g.m.Params().Vocab); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := g.sampler.Accept(id); err != nil {
+			return err
+		}
+	}
+	g.stream = g.m.tok.NewStream(tokenizer.StreamOptions{SkipSpecial: !g.opt.Special})
+	g.stop.texts = g.opt.Stop
+	if g.seq, err = g.m.acquire(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if released := g.m.release(g.seq); err == nil {
+			err = released
+		}
+	}()
+	start := time.Now()
+	id, err := g.prompt(ctx, ids)
+	g.stats.Prompt = time.Since(start)
+	if err != nil {
+		return err
+	}
+	start = time.Now()
+	defer func() { g.stats.Generate = time.Since(start) }()
+	return g.continues(ctx, id)
+}
+
+// prompt takes the prompt through the model and returns the first token after it.
+func (g *generation) prompt(ctx context.Context, ids []int32) (int32, error) {
+	batch := make([]engine.Token, len(ids))
+	for i, id := range ids {
+		batch[i] = engine.Token{ID: id, Pos: int32(i), Seq: g.seq, Output: i == len(ids)-1}
+	}
+	g.pos = int32(len(ids))
+	id, err := g.step(ctx, batch)
+	if err == nil {
+		g.stats.PromptTokens = len(ids)
+	}
+	return id, err
+}
+
+// step takes tokens through the model and chooses the next.
+func (g *generation) step(ctx context.Context, batch []engine.Token) (id int32, err error) {
+	err = g.m.with(func(e *engine.Engine) error {
+		if err := e.Decode(ctx, batch); err != nil {
+			return err
+		}
+		id, err = g.sampler.Sample(e.Logits(0))
+		return err
+	})
+	return id, err
+}
+
+// continues gives out id and what follows it.
+func (g *generation) continues(ctx context.Context, id int32) error {
+	for {
+		if g.m.tok.IsEOG(id) && !g.opt.IgnoreEOS {
+			return g.finish(FinishEnd)
+		}
+		if err := g.sampler.Accept(id); err != nil {
+			return err
+		}
+		g.stats.Tokens++
+		piece, err := g.stream.Push(id)
+		if err != nil {
+			return err
+		}
+		text, stopped := g.stop.push(piece)
+		last := g.stats.Tokens == g.opt.MaxTokens
+		if last && !stopped {
+			text += g.stop.flush() + string(g.stream.Flush())
+		}
+		if !g.yield(Token{ID: id, Text: text}, nil) {
+			g.abandoned = true
+			return nil
+		}
+		switch {
+		case stopped:
+			g.stats.Finish = FinishStop
+			return nil
+		case last:
+			g.stats.Finish = FinishLength
+			return nil
+		case g.opt.MaxTokens == 0 && g.m.full(g.seq):
+			return g.finish(FinishLength)
+		}
+		g.next[0] = engine.Token{ID: id, Pos: g.pos, Seq: g.seq, Output: true}
+		g.pos++
+		if id, err = g.step(ctx, g.next[:]); err != nil {
+			return fmt.Errorf("after %d tokens: %w", g.stats.Tokens, err)
+		}
+	}
+}
+
+// finish gives out what was held back.
+func (g *generation) finish(why Finish) error {
+	g.stats.Finish = why
+	if text := g.stop.flush() + string(g.stream.Flush()); text != "" {
+		g.abandoned = !g.yield(Token{ID: -1, Text: text}, nil)
+	}
+	return nil
+}
+
+// full reports whether the cache has no room for another token.
+func (m *Model) full(int32) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.closed && m.engine.Cache().Free() == 0
+}
+
+// stopper finds stop strings in a text that comes in pieces.
+type stopper struct {
+	texts []string
+	held  string // could be the beginning of one
+}
+
+// push takes the next piece and returns what is certain, and whether a stop string was found: then
+// that is what stands before it.
+func (s *stopper) push(piece []byte) (text string, stopped bool) {
+	if len(s.texts) == 0 {
+		return string(piece), false
+	}
+	all := s.held + string(piece)
+	first := -1
+	for _, t := range s.texts {
+		if i := strings.Index(all, t); t != "" && i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	if first >= 0 {
+		s.held = ""
+		return all[:first], true
+	}
+	keep := 0
+	for _, t := range s.texts {
+		for n := min(len(t)-1, len(all)); n > keep; n-- {
+			if strings.HasSuffix(all, t[:n]) {
+				keep = n
+			}
+		}
+	}
+	s.held = all[len(all)-keep:]
+	return all[:len(all)-keep], false
+}
+
+// flush returns what is held back: nothing follows it.
+func (s *stopper) flush() string {
+	text := s.held
+	s.held = ""
+	return text
+}
+
+var _ = kv.ErrFull // named by Generate's documentation

@@ -1,0 +1,235 @@
+// Package tenon opens GGUF language models and runs them: text, embeddings or raw logits, in pure Go.
+//
+//	m, err := tenon.Open("model.gguf")
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	defer m.Close()
+//	for tok, err := range m.Generate(ctx, "Once upon a time", tenon.GenerateOptions{MaxTokens: 100}) {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		fmt.Print(tok.Text)
+//	}
+//
+// A Model owns its file mapping, its cache and the devices' memory, until Close. Its methods may be
+// called from several goroutines: calls take turns run by run, each in a sequence of its own.
+package tenon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/cpu"
+	"github.com/tenon-go/tenon/engine"
+	"github.com/tenon-go/tenon/gguf"
+	"github.com/tenon-go/tenon/model"
+	"github.com/tenon-go/tenon/tensor"
+	"github.com/tenon-go/tenon/tokenizer"
+)
+
+// Errors of this package match one of these, or one of the packages that it stands on: gguf.ErrFormat
+// for a damaged file, model.ErrArch for an unknown family, kv.ErrFull for a full context and so on.
+var (
+	ErrEmpty  = errors.New("the prompt is empty")
+	ErrClosed = errors.New("the model is closed")
+)
+
+// Model is an open model.
+type Model struct {
+	file *gguf.File
+	tok  *tokenizer.Tokenizer
+	own  []backends.Device // devices made for this model alone
+
+	mu     sync.Mutex // guards the engine
+	engine *engine.Engine
+	closed bool
+
+	sequences chan int32 // those that are free
+}
+
+// config is what Options set.
+type config struct {
+	engine  engine.Options
+	devices []string
+	threads int
+}
+
+// Option changes how Open opens a model.
+type Option func(*config)
+
+// WithDevices names the devices that run the model, such as "Vulkan0" or "CPU", in the order of
+// preference: layers are spread evenly over them. The CPU runs what they cannot.
+func WithDevices(names ...string) Option { return func(c *config) { c.devices = names } }
+
+// WithThreads sets the number of CPU threads; GOMAXPROCS if it is not given.
+func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
+
+// WithContext sets how many tokens the cache holds, over all sequences; the trained context, at most
+// engine.DefaultContext, if it is not given.
+func WithContext(tokens int) Option { return func(c *config) { c.engine.Context = tokens } }
+
+// WithBatch sets how many tokens of a prompt are processed at a time.
+func WithBatch(tokens int) Option { return func(c *config) { c.engine.Batch = tokens } }
+
+// WithSequences sets how many calls can be under way at a time; others wait. 1 if it is not given.
+func WithSequences(n int) Option { return func(c *config) { c.engine.Sequences = n } }
+
+// WithCacheTypes sets the types in which keys and values are kept; F16 if it is not given.
+func WithCacheTypes(k, v tensor.DType) Option {
+	return func(c *config) {
+		c.engine.CacheK, c.engine.CacheV = k, v
+		c.engine.ExactCache = k == tensor.F32 && v == tensor.F32
+	}
+}
+
+// WithExact forbids rounding activations in products: slower, and closer to double precision.
+func WithExact() Option { return func(c *config) { c.engine.Exact = true } }
+
+// WithProgress has f told how many bytes of the weights are in place, while Open runs.
+func WithProgress(f func(done, total int64)) Option { return func(c *config) { c.engine.Progress = f } }
+
+// Open opens the model at path; for a split one any of its parts.
+//
+// Errors: *gguf.FormatError, *model.ArchError, *model.TensorError, *tokenizer.MetadataError,
+// backends.ErrNoDevice, *engine.OptionError, *buffer.AllocError, or the file system's.
+func Open(path string, options ...Option) (_ *Model, err error) {
+	var c config
+	for _, o := range options {
+		o(&c)
+	}
+	if c.threads < 0 {
+		return nil, &engine.OptionError{Name: "threads", Value: c.threads, Wants: "0 or more"}
+	}
+	m := &Model{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.free())
+		}
+	}()
+	if m.file, err = gguf.Open(path); err != nil {
+		return nil, err
+	}
+	if m.tok, err = tokenizer.New(m.file.Metadata); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err = m.openDevices(&c); err != nil {
+		return nil, err
+	}
+	if m.engine, err = engine.New(m.file, c.engine); err != nil {
+		return nil, err
+	}
+	m.sequences = make(chan int32, m.engine.Options().Sequences)
+	for i := range cap(m.sequences) {
+		m.sequences <- int32(i)
+	}
+	return m, nil
+}
+
+// openDevices fills in the engine's devices.
+func (m *Model) openDevices(c *config) error {
+	var host backends.Device
+	var err error
+	if c.threads > 0 { // a device of its own, with as many workers
+		host = cpu.New(cpu.Options{Threads: c.threads})
+		m.own = append(m.own, host)
+	} else if host, err = backends.Open(cpu.Backend); err != nil {
+		return err
+	}
+	c.engine.Fallback = host
+	for _, name := range c.devices {
+		if name == host.Info().Owner.Device {
+			c.engine.Devices = append(c.engine.Devices, host)
+			continue
+		}
+		d, err := backends.Open(name)
+		if err != nil {
+			return err
+		}
+		c.engine.Devices = append(c.engine.Devices, d)
+	}
+	if len(c.engine.Devices) == 0 {
+		c.engine.Devices = []backends.Device{host}
+	}
+	return nil
+}
+
+// Tokenizer returns the model's tokenizer.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// Params describes the model.
+func (m *Model) Params() model.Params { return m.engine.Params() }
+
+// Metadata returns what the file says about itself.
+func (m *Model) Metadata() *gguf.Metadata { return m.file.Metadata }
+
+// Memory reports what the model holds, device by device.
+func (m *Model) Memory() []engine.DeviceMemory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.engine.Memory()
+}
+
+// Engine returns the engine for work below the level of text. It belongs to one goroutine at a time,
+// and not to a call of Generate or Embed at the same time.
+func (m *Model) Engine() *engine.Engine { return m.engine }
+
+// Close frees everything. Calls that are under way end with ErrClosed.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	return m.free()
+}
+
+func (m *Model) free() error {
+	var errs []error
+	if m.engine != nil {
+		errs = append(errs, m.engine.Close())
+	}
+	for _, d := range m.own {
+		errs = append(errs, d.Close())
+	}
+	if m.file != nil {
+		errs = append(errs, m.file.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// acquire waits for a free sequence.
+func (m *Model) acquire(ctx context.Context) (int32, error) {
+	select {
+	case seq := <-m.sequences:
+		return seq, nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// release empties a sequence and gives it back.
+func (m *Model) release(seq int32) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var err error
+	if !m.closed {
+		err = m.engine.Cache().Remove(int(seq), 0, -1)
+	}
+	m.sequences <- seq
+	return err
+}
+
+// with runs f while nobody else uses the engine.
+func (m *Model) with(f func(e *engine.Engine) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	return f(m.engine)
+}
