@@ -35,7 +35,12 @@ const (
 )
 
 // String returns the kind in lower case.
-func (k DeviceKind) String() string { return [...]string{"cpu", "gpu", "integrated gpu"}[k] }
+func (k DeviceKind) String() string {
+	if k > IntegratedGPU {
+		return fmt.Sprintf("DeviceKind(%d)", uint8(k))
+	}
+	return [...]string{"cpu", "gpu", "integrated gpu"}[k]
+}
 
 // Info describes a device for people and for placement.
 type Info struct {

@@ -27,8 +27,11 @@ var registry struct {
 }
 
 // Register adds a backend; its package calls it from init. It panics on a second backend of the same
-// name.
+// name, and on one without a name or a Probe.
 func Register(b Backend) {
+	if b.Name == "" || b.Probe == nil {
+		panic("backends: a backend needs a name and a Probe")
+	}
 	registry.Lock()
 	defer registry.Unlock()
 	for _, e := range registry.entries {

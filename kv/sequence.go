@@ -42,7 +42,8 @@ func (c *Cache) remove(s, p0, p1 int32) {
 }
 
 // CanRollback reports whether Remove(seq, pos, -1) would be allowed, so that the sequence can go on
-// from pos. Only a windowed group ever says no.
+// from pos. Only a windowed group ever says no. It remembers the range of what it has lost, and so may
+// also say no where CopySeq has brought a part of that back.
 func (c *Cache) CanRollback(seq, pos int) bool {
 	if seq < 0 || seq >= c.maxSeqs {
 		return false
@@ -118,7 +119,7 @@ func (c *Cache) CopySeq(src, dst, p0, p1 int) error {
 				return err
 			}
 		}
-		if err := g.checkEnd(to, g.lost[to].union(g.lost[from].clip(a, b)), int64(last)); err != nil {
+		if err := g.checkEnd(to, g.lostByCopy(from, to, a, b), int64(last)); err != nil {
 			return err
 		}
 	}
@@ -165,13 +166,24 @@ func (g *group) checkCopy(src, dst, p0, p1 int32) error {
 	return nil
 }
 
+// lostByCopy returns what dst lacks once it has what src has from p0 to p1-1: what src lacks as well,
+// and what dst lacked and src does not bring back.
+func (g *group) lostByCopy(src, dst, p0, p1 int32) span {
+	lost := g.lost[src].clip(p0, p1)
+	lo, hi := g.extent(src, max(p0, lost.hi+1), p1)
+	if hi < 0 {
+		return g.lost[dst].union(lost)
+	}
+	return g.lost[dst].without(lo, hi+1).union(lost)
+}
+
 func (g *group) copySeq(src, dst, p0, p1 int32) {
+	g.lost[dst] = g.lostByCopy(src, dst, p0, p1)
 	for b := range g.lo {
 		for w := g.within(src, b, p0, p1) &^ g.member[dst][b]; w != 0; w &= w - 1 {
 			g.hold(dst, b*blockCells+bits.TrailingZeros64(w))
 		}
 	}
-	g.lost[dst] = g.lost[dst].union(g.lost[src].clip(p0, p1))
 }
 
 // Keep removes every sequence but one. Errors: *SeqError.

@@ -7,25 +7,27 @@ import (
 
 // allocate gives every slot its place and counts the memory of each type.
 func (p *planner) allocate() error {
-	for typ := range p.types {
-		var ids []int32
-		for s := range p.slots {
-			if p.slots[s].typ == int32(typ) {
-				ids = append(ids, int32(s))
-			}
-		}
+	b := bank{slots: p.slots, seen: make([]int32, len(p.slots)), calendar: make([]int32, len(p.nodes)+2)}
+	byType := make([][]int32, len(p.types))
+	for s := range p.slots {
+		typ := p.slots[s].typ
+		byType[typ] = append(byType[typ], int32(s))
+	}
+	for typ, ids := range byType {
 		if len(ids) == 0 {
 			continue
 		}
-		a := arena{slots: p.slots, align: int64(p.types[typ].Alignment()), max: p.types[typ].MaxSize()}
-		if at := a.fill(ids); at >= 0 {
-			s := &p.slots[at]
-			return &TooLargeError{p.roots[s.root].t.String(), p.names[slices.Index(p.arena, int32(typ))], s.bytes, a.max}
+		device := p.names[slices.Index(p.arena, int32(typ))]
+		b.align, b.max = int64(p.types[typ].Alignment()), p.types[typ].MaxSize()
+		for _, id := range ids {
+			if s := &p.slots[id]; s.bytes > b.max {
+				return &TooLargeError{p.roots[s.root].t.String(), device, s.bytes, b.max}
+			}
 		}
-		m := Arena{Device: p.names[slices.Index(p.arena, int32(typ))], BufferType: p.types[typ].Name(), LargestLive: a.largest}
-		for _, c := range a.chunks {
-			m.Buffers = append(m.Buffers, c.size)
-			m.Bytes += c.size
+		m := Arena{Device: device, BufferType: p.types[typ].Name(), LargestLive: b.largest(ids)}
+		m.Buffers = b.fill(ids)
+		for _, size := range m.Buffers {
+			m.Bytes += size
 		}
 		p.memory = append(p.memory, m)
 		p.arenas = append(p.arenas, int32(typ))
@@ -33,121 +35,121 @@ func (p *planner) allocate() error {
 	return nil
 }
 
-// arena gives places to slots in the order in which they come alive, each in the smallest hole that
-// holds it. Where slots do not fit in one buffer it opens another.
-type arena struct {
-	slots   []slot
-	align   int64
-	max     int64 // bytes of one buffer
-	chunks  []chunk
-	live    int64
-	largest int64
+// bank gives places to slots: the largest first, each at the lowest offset that is free while it is in
+// use. In the order of time instead, large results that alternate with small ones leave gaps that no
+// later one fits.
+type bank struct {
+	slots []slot
+	align int64
+	max   int64 // bytes of one buffer
+
+	// calendar says for each time, from -1 on, which entry is the last of the placed slots that are in
+	// use then, -1 if there is none. Those of long use are not there, but once in long.
+	calendar []int32
+	entries  []entry
+	long     []int32
+	seen     []int32 // the slot for which each was last found to be a neighbour, plus 1
+	near     []span
 }
 
-// chunk is one buffer: its holes below top, by offset, and the bytes that it needs.
-type chunk struct {
-	holes []hole
-	top   int64
-	size  int64
+// longUse is the number of nodes from which a slot is of long use.
+const longUse = 64
+
+// entry is a slot at one time, and the entry before it of the same time.
+type entry struct{ slot, before int32 }
+
+// span is where a placed slot lies.
+type span struct {
+	chunk  int32
+	lo, hi int64
 }
 
-type hole struct{ lo, hi int64 }
-
-// fill places the slots ids. It returns the first that is too large for a buffer, or -1.
-func (a *arena) fill(ids []int32) int32 {
-	slices.SortFunc(ids, func(x, y int32) int {
-		s, t := &a.slots[x], &a.slots[y]
-		return cmp.Or(cmp.Compare(s.start, t.start), cmp.Compare(t.bytes, s.bytes), cmp.Compare(x, y))
-	})
-	ending := slices.Clone(ids)
-	slices.SortFunc(ending, func(x, y int32) int {
-		return cmp.Or(cmp.Compare(a.slots[x].end, a.slots[y].end), cmp.Compare(x, y))
-	})
+// largest returns the most bytes that slots ids take at a time.
+func (b *bank) largest(ids []int32) int64 {
+	change := make([]int64, len(b.calendar)+1)
 	for _, id := range ids {
-		for a.slots[ending[0]].end < a.slots[id].start {
-			a.free(&a.slots[ending[0]])
-			ending = ending[1:]
-		}
-		if a.slots[id].bytes > a.max {
-			return id
-		}
-		a.take(&a.slots[id])
+		s := &b.slots[id]
+		change[s.start+1] += s.bytes
+		change[s.end+2] -= s.bytes
 	}
-	return -1
+	live, most := int64(0), int64(0)
+	for _, c := range change {
+		live += c
+		most = max(most, live)
+	}
+	return most
 }
 
-// take places s.
-func (a *arena) take(s *slot) {
-	a.live += s.bytes
-	a.largest = max(a.largest, a.live)
-	size := a.round(s.bytes)
-	at, which := -1, -1
-	for c := range a.chunks {
-		for h, x := range a.chunks[c].holes {
-			if x.hi-x.lo >= size && s.bytes <= a.max-x.lo && (at < 0 || x.hi-x.lo < a.hole(at, which)) {
-				at, which = c, h
+// fill places slots ids and returns the sizes of the buffers.
+func (b *bank) fill(ids []int32) []int64 {
+	for t := range b.calendar {
+		b.calendar[t] = -1
+	}
+	b.entries, b.long = b.entries[:0], b.long[:0]
+	slices.SortFunc(ids, func(x, y int32) int {
+		s, t := &b.slots[x], &b.slots[y]
+		return cmp.Or(cmp.Compare(t.bytes, s.bytes), cmp.Compare(s.start, t.start), cmp.Compare(x, y))
+	})
+	var sizes []int64
+	for _, id := range ids {
+		s := &b.slots[id]
+		b.neighbours(id)
+		s.chunk, s.offset = b.lowest(s.bytes)
+		if int(s.chunk) == len(sizes) {
+			sizes = append(sizes, 0)
+		}
+		sizes[s.chunk] = max(sizes[s.chunk], s.offset+s.bytes)
+		if s.end-s.start >= longUse {
+			b.long = append(b.long, id)
+			continue
+		}
+		for t := s.start; t <= s.end; t++ {
+			b.entries = append(b.entries, entry{id, b.calendar[t+1]})
+			b.calendar[t+1] = int32(len(b.entries) - 1)
+		}
+	}
+	return sizes
+}
+
+// neighbours sets near to where the placed slots lie that are in use together with slot id, in order.
+func (b *bank) neighbours(id int32) {
+	s := &b.slots[id]
+	b.near = b.near[:0]
+	for _, other := range b.long {
+		if o := &b.slots[other]; o.start <= s.end && s.start <= o.end {
+			b.near = append(b.near, span{o.chunk, o.offset, o.offset + o.bytes})
+		}
+	}
+	for t := s.start; t <= s.end; t++ {
+		for e := b.calendar[t+1]; e >= 0; e = b.entries[e].before {
+			other := b.entries[e].slot
+			if b.seen[other] != id+1 {
+				b.seen[other] = id + 1
+				o := &b.slots[other]
+				b.near = append(b.near, span{o.chunk, o.offset, o.offset + o.bytes})
 			}
 		}
 	}
-	if at >= 0 {
-		c := &a.chunks[at]
-		s.chunk, s.offset = int32(at), c.holes[which].lo
-		c.holes[which].lo += size
-		if c.holes[which].lo == c.holes[which].hi {
-			c.holes = slices.Delete(c.holes, which, which+1)
-		}
-		c.size = max(c.size, s.offset+s.bytes)
-		return
-	}
-	a.extend(s, size)
+	slices.SortFunc(b.near, func(x, y span) int {
+		return cmp.Or(cmp.Compare(x.chunk, y.chunk), cmp.Compare(x.lo, y.lo))
+	})
 }
 
-func (a *arena) hole(chunk, which int) int64 {
-	h := a.chunks[chunk].holes[which]
-	return h.hi - h.lo
-}
-
-// extend places s at the end of the first buffer that may grow so far, or in a new one.
-func (a *arena) extend(s *slot, size int64) {
-	for i := range a.chunks {
-		c := &a.chunks[i]
-		lo := c.top
-		last := len(c.holes) - 1
-		if last >= 0 && c.holes[last].hi == c.top {
-			lo = c.holes[last].lo
+// lowest returns the first place for n bytes beside near.
+func (b *bank) lowest(n int64) (chunk int32, offset int64) {
+	for _, x := range b.near {
+		for ; chunk < x.chunk; chunk, offset = chunk+1, 0 { // the rest of that buffer is free
+			if n <= b.max-offset {
+				return chunk, offset
+			}
 		}
-		if s.bytes > a.max-lo {
-			continue
+		if n <= x.lo-offset {
+			return chunk, offset
 		}
-		if lo < c.top {
-			c.holes = c.holes[:last]
-		}
-		s.chunk, s.offset = int32(i), lo
-		c.top = lo + size
-		c.size = max(c.size, lo+s.bytes)
-		return
+		offset = max(offset, (x.hi+b.align-1)&^(b.align-1))
 	}
-	s.chunk, s.offset = int32(len(a.chunks)), 0
-	a.chunks = append(a.chunks, chunk{top: size, size: s.bytes})
+	if n <= b.max-offset {
+		return chunk, offset
+	}
+	return chunk + 1, 0
 }
-
-// free makes the place of s a hole, and one with the holes beside it.
-func (a *arena) free(s *slot) {
-	a.live -= s.bytes
-	c := &a.chunks[s.chunk]
-	lo, hi := s.offset, s.offset+a.round(s.bytes)
-	i, _ := slices.BinarySearchFunc(c.holes, lo, func(h hole, lo int64) int { return cmp.Compare(h.lo, lo) })
-	if i > 0 && c.holes[i-1].hi == lo {
-		i--
-		lo = c.holes[i].lo
-		c.holes = slices.Delete(c.holes, i, i+1)
-	}
-	if i < len(c.holes) && c.holes[i].lo == hi {
-		hi = c.holes[i].hi
-		c.holes = slices.Delete(c.holes, i, i+1)
-	}
-	c.holes = slices.Insert(c.holes, i, hole{lo, hi})
-}
-
-// round returns n as a whole number of alignments.
-func (a *arena) round(n int64) int64 { return (n + a.align - 1) &^ (a.align - 1) }

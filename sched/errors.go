@@ -46,24 +46,23 @@ type PlacementError struct {
 func (e *PlacementError) Error() string {
 	var b strings.Builder
 	b.WriteString("sched: ")
-	if e.Op == "" {
-		b.WriteString("nodes")
-	} else {
-		fmt.Fprintf(&b, "%s (%s)", e.Op, e.Node)
-	}
-	b.WriteString(" cannot be placed")
-	if e.Pin != "" {
-		fmt.Fprintf(&b, " as /%s/ pins it", e.Pin)
+	switch {
+	case e.Op == "":
+		fmt.Fprintf(&b, "nodes cannot be placed as /%s/ pins them", e.Pin)
+	case e.Pin != "":
+		fmt.Fprintf(&b, "%s (%s) cannot be placed as /%s/ pins it", e.Op, e.Node, e.Pin)
+	default:
+		fmt.Fprintf(&b, "%s (%s) cannot be placed", e.Op, e.Node)
 	}
 	if e.Tensor != "" {
 		fmt.Fprintf(&b, ": %s lies in %s memory, which %s owns", e.Tensor, e.BufferType, e.Owner)
 	}
 	for i, r := range e.Reasons {
-		sep := ": "
-		if i > 0 {
-			sep = "; "
+		sep := "; "
+		if i == 0 && e.Tensor == "" {
+			sep = ": "
 		}
-		fmt.Fprintf(&b, "%s%s %s", sep, r.Device, r.Reason)
+		fmt.Fprintf(&b, "%s%s: %s", sep, r.Device, r.Reason)
 	}
 	return b.String()
 }

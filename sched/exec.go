@@ -177,7 +177,7 @@ func (e *Exec) place(split int, t *tensor.Tensor) tensor.Storage {
 	}
 	r := &l.roots[id]
 	home := r.first
-	for _, m := range r.moves {
+	for _, m := range l.moves[id] {
 		if int(m.split) <= split {
 			home = m.slot
 		}

@@ -1,7 +1,7 @@
 package sched
 
 // maxSweeps bounds how often nodes are looked at for a cheaper place. Each move saves bytes, so that
-// the sweeps end anyway; nearly all end after the second.
+// the sweeps end anyway; nearly all end after the first.
 const maxSweeps = 8
 
 // fewerCopies moves nodes that nothing ties to their device to where fewer bytes are copied: what lies
@@ -26,7 +26,7 @@ func (p *planner) fewerCopies() {
 				moved = true
 			}
 		}
-		if !moved && sweep > 0 {
+		if !moved {
 			return
 		}
 	}
@@ -59,6 +59,9 @@ func (c *counter) improve(i int) bool {
 	defer func() { c.count(i, n.dev, 1) }()
 	now := c.cost(i, was)
 	best, least := was, now
+	if now == 0 {
+		return false
+	}
 	for d := range int32(len(p.devices)) {
 		if d == was {
 			continue

@@ -143,31 +143,37 @@ func (p *planner) pin(name string) *Pin {
 func (p *planner) placeWriter(i int, w *wish, pin *Pin) error {
 	n := &p.nodes[i]
 	r := &p.roots[n.root]
-	e := p.memoryError(n.t, r)
-	for d := range w.score {
-		if int32(d) == p.owner[r.typ] {
-			w.score[d].owner = 1
-		}
+	if d := p.owner[r.typ]; d >= 0 {
+		w.score[d].owner = 1
 	}
 	order := w.rank()
 	if pin != nil {
-		e.Pin = pin.Pattern.String()
 		order = []int32{p.device(pin.Device)}
 	}
 	for _, d := range order {
 		switch {
 		case !p.canUse(r.typ, d):
-			e.Reasons = append(e.Reasons, p.unreachable(r, d))
 		case !p.supports(i, d):
-			e.Reasons = append(e.Reasons, p.refused(i, d))
 			p.refuse(i, d)
+		case pin != nil:
+			n.dev = d
+			p.placed[i].Reason = Reason{Rule: RulePin, Device: p.names[d], Text: pin.Pattern.String()}
+			return nil
 		default:
 			n.dev = d
 			p.placed[i].Reason = p.tensorReason(RuleWrites, d, n.root)
-			if pin != nil {
-				p.placed[i].Reason = Reason{Rule: RulePin, Device: p.names[d], Text: e.Pin}
-			}
 			return nil
+		}
+	}
+	e := p.memoryError(n.t, r)
+	if pin != nil {
+		e.Pin = pin.Pattern.String()
+	}
+	for _, d := range order {
+		if p.canUse(r.typ, d) {
+			e.Reasons = append(e.Reasons, p.refused(i, d))
+		} else {
+			e.Reasons = append(e.Reasons, p.unreachable(r, d))
 		}
 	}
 	return e

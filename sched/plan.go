@@ -106,6 +106,7 @@ type layout struct {
 	ids    map[*tensor.Tensor]int32 // of roots
 	types  []buffer.Type
 	splits []splitLayout
+	moves  map[int32][]move
 	arenas []int32 // the type of each of Plan.Memory
 	slots  []slot
 }
@@ -118,10 +119,9 @@ type place struct {
 	last  int32 // slot in which it ends: another if an update moved it
 	input int32 // number among the inputs that have a slot, or -1
 	keep  bool  // it can be read after the run
-	moves []move
 }
 
-// move says that a root lies in slot from the given split on.
+// move says that a root that an update has moved lies in slot from the given split on.
 type move struct{ split, slot int32 }
 
 type splitLayout struct {

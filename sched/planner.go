@@ -90,8 +90,8 @@ func newPlanner(g *tensor.Graph, devices []backends.Device, opt Options) (*plann
 	p := &planner{
 		g: g, devices: devices, opt: opt,
 		typeIDs: map[buffer.Type]int32{},
-		ids:     make(map[*tensor.Tensor]int32, len(g.Nodes)*3/2),
-		roots:   make([]root, 0, len(g.Nodes)*3/2),
+		ids:     make(map[*tensor.Tensor]int32, 2*len(g.Nodes)),
+		roots:   make([]root, 0, 2*len(g.Nodes)),
 		nodes:   make([]node, 0, len(g.Nodes)),
 		placed:  make([]Placement, len(g.Nodes)),
 		moves:   map[int32][]move{},

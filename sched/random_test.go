@@ -260,8 +260,8 @@ func TestRandom(t *testing.T) {
 				inPlace++
 			}
 		}
-		for _, r := range p.layout.roots {
-			moved += len(r.moves)
+		for _, m := range p.layout.moves {
+			moved += len(m)
 		}
 	}
 	t.Logf("%d of %d graphs ran, %d with copies; %d nodes in place, %d results moved", ran, seeds, copied, inPlace, moved)

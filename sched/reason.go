@@ -61,16 +61,23 @@ func (r Reason) String() string {
 	case RuleLayer:
 		return fmt.Sprintf("layer %d is on %s", r.Layer, r.Device)
 	case RuleSources:
-		return fmt.Sprintf("follows its sources on %s: %d bytes less to copy", r.Device, r.Bytes)
+		return "follows its sources on " + r.Device + r.less()
 	case RuleReaders:
-		return fmt.Sprintf("follows its readers on %s: %d bytes less to copy", r.Device, r.Bytes)
+		return "follows its readers on " + r.Device + r.less()
 	case RuleBetween:
-		return fmt.Sprintf("lies between nodes on %s: %d bytes less to copy", r.Device, r.Bytes)
+		return "lies between nodes on " + r.Device + r.less()
 	case RuleFallback:
 		return fmt.Sprintf("first choice %s refused: %s", r.Device, r.Text)
 	default:
 		return "nothing decides: first device"
 	}
+}
+
+func (r Reason) less() string {
+	if r.Bytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf(": %d bytes less to copy", r.Bytes)
 }
 
 // MarshalJSON writes the rule's name and the text, and the tensor and bytes if there are any.

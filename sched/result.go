@@ -8,7 +8,7 @@ func (p *planner) plan() *Plan {
 		Nodes: p.placed, Splits: make([]Split, len(p.splits)), Slots: make([]Slot, len(p.slots)),
 		Memory: p.memory, keepInputs: p.opt.KeepInputs, graph: p.g, devices: slices.Clone(p.devices),
 		layout: layout{
-			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, slots: p.slots,
+			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, moves: p.moves, slots: p.slots,
 		},
 	}
 	for i := range p.nodes {
@@ -28,7 +28,7 @@ func (p *planner) plan() *Plan {
 	}
 	for i := range p.roots {
 		r := &p.roots[i]
-		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep, moves: p.moves[int32(i)]}
+		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep}
 	}
 	return pl
 }

@@ -19,6 +19,9 @@ const (
 
 // String returns the role in lower case.
 func (r Role) String() string {
+	if r > Cache {
+		return fmt.Sprintf("Role(%d)", uint8(r))
+	}
 	return [...]string{"node", "weight", "input", "cache"}[r]
 }
 

@@ -119,8 +119,8 @@ var preGroups = []struct {
 	}},
 	{[]string{"deepseek-coder"}, func() preTokenizer {
 		return exact(lineEnds(),
-			&runPass{leadSpace: true, in: func(_ rune, c class) bool { return c&letter != 0 }},
-			&runPass{leadSpace: true, in: func(_ rune, c class) bool { return c&punct != 0 }},
+			(&runPass{leadSpace: true, in: func(_ rune, c class) bool { return c&letter != 0 }}).ready(),
+			(&runPass{leadSpace: true, in: func(_ rune, c class) bool { return c&punct != 0 }}).ready(),
 			runsOf(deepseekCJK), digitRuns(1))
 	}},
 	{[]string{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, func() preTokenizer {

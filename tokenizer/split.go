@@ -1,5 +1,7 @@
 package tokenizer
 
+import "unicode/utf8"
+
 // A pre-tokenizer cuts text into words before BPE merges inside them. Models publish it as one or more
 // regular expressions that are applied one after the other: each cuts the pieces that the one before left
 // into matches and the gaps between them. Each such step is a pass here, written as a scanner by hand: the
@@ -32,12 +34,28 @@ type runPass struct {
 	in        func(r rune, c class) bool
 	leadSpace bool // one white space before the run belongs to it
 	min, max  int  // length of a run in characters; longer ones are cut; 0 for max means any length
+
+	ascii [utf8.RuneSelf]bool // in, for ASCII
+	start [utf8.RuneSelf]bool // whether a match can start with it
+}
+
+// ready fills the tables of p.
+func (p *runPass) ready() *runPass {
+	for r := range rune(utf8.RuneSelf) {
+		p.ascii[r] = p.in(r, classOf(r))
+		p.start[r] = p.ascii[r] || p.leadSpace && classOf(r)&space != 0
+	}
+	return p
 }
 
 func (p *runPass) split(dst []int32, s []byte, lo, hi int) []int32 {
 	s = s[:hi]
 	gap := lo
 	for i := lo; i < hi; {
+		if c := s[i]; c < utf8.RuneSelf && !p.start[c] {
+			i++
+			continue
+		}
 		start := i
 		r, n := runeAt(s, i)
 		if p.leadSpace && classOf(r)&space != 0 {
@@ -65,13 +83,19 @@ func (p *runPass) split(dst []int32, s []byte, lo, hi int) []int32 {
 
 // run returns the end and the length in characters of the run at s[i:], at most max of them.
 func (p *runPass) run(s []byte, i int) (end, count int) {
-	for p.max == 0 || count < p.max {
+	for ; i < len(s) && (p.max == 0 || count < p.max); count++ {
+		if c := s[i]; c < utf8.RuneSelf {
+			if !p.ascii[c] {
+				break
+			}
+			i++
+			continue
+		}
 		r, n := runeAt(s, i)
-		if n == 0 || !p.in(r, classOf(r)) {
+		if !p.in(r, classOf(r)) {
 			break
 		}
 		i += n
-		count++
 	}
 	return i, count
 }

@@ -122,8 +122,10 @@ type bound struct {
 	over   map[*tensor.Tensor]bool
 }
 
-const guard = 64 // bytes around each tensor, of which guardByte fills what no tensor uses
-const guardByte = 0xA5
+const (
+	guard     = 64 // bytes around each tensor, of which guardByte fills what no tensor uses
+	guardByte = 0xA5
+)
 
 // bind compiles what computes outs. If inPlace, each node that may lie over its source does.
 func (r *rig) bind(dev *Device, inPlace bool, outs ...*tensor.Tensor) (*bound, error) {

@@ -74,7 +74,7 @@ func sectionOf(op tensor.RoPE, i int) (axis, place int) {
 			if k < 3*int(s[k%3]) {
 				a = k % 3
 			}
-			axes, places = append(axes, a), append(places, 0)
+			axes = append(axes, a)
 		}
 		return axes[i%all], i
 	}

@@ -104,8 +104,10 @@ func TestUnaryExtremes(t *testing.T) {
 	dev := New(Options{Threads: 1})
 	defer dev.Close()
 	inf := float32(math.Inf(1))
-	x := []float32{0, float32(math.Copysign(0, -1)), inf, -inf, float32(math.NaN()), 1e-30, -1e-30, 1e-5, -1e-5, 1e30, -1e30,
-		88, -88, 104, -104, 3, -3, 0.1249, 0.1251, -0.1249, -0.1251, 20, -20, 0.5, 1.5, 2.5, -0.5, -1.5, math.MaxFloat32}
+	x := []float32{
+		0, float32(math.Copysign(0, -1)), inf, -inf, float32(math.NaN()), 1e-30, -1e-30, 1e-5, -1e-5, 1e30, -1e30,
+		88, -88, 104, -104, 3, -3, 0.1249, 0.1251, -0.1249, -0.1251, 20, -20, 0.5, 1.5, 2.5, -0.5, -1.5, math.MaxFloat32,
+	}
 	for f := range tensor.Func(tensor.Funcs()) {
 		r := newRig(t, 1)
 		out := r.Unary(f, r.values(tensor.F32, tensor.MakeShape(len(x)), x))
@@ -150,7 +152,11 @@ func TestExp(t *testing.T) {
 func TestGLU(t *testing.T) {
 	devs := devices(t)
 	ops := []tensor.GLU{
-		{Act: tensor.ReLU}, {Act: tensor.GELU}, {Act: tensor.GELUErf}, {Act: tensor.GELUQuick}, {Act: tensor.SiLU},
+		{Act: tensor.ReLU},
+		{Act: tensor.GELU},
+		{Act: tensor.GELUErf},
+		{Act: tensor.GELUQuick},
+		{Act: tensor.SiLU},
 		{Act: tensor.SiLU, OAI: true, Alpha: 1.702, Limit: 1.5},
 	}
 	for _, op := range ops {

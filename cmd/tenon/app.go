@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	_ "github.com/tenon-go/tenon/backends/cpu" // the backend that is always there
 )
@@ -63,7 +64,9 @@ Results go to stdout; timings, notes and errors go to stderr.`,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		a.runCommand(), a.logitsCommand(), a.tokenizeCommand(), a.quantizeCommand(),
 		a.inspectCommand(), a.devicesCommand(), a.explainCommand(), a.versionCommand(),
@@ -90,6 +93,38 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// flagError is the error of a flag that cannot be parsed, in words without the parser's.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return &usageError{err}
+	}
+	kind := invalid.GetFlag().Value.Type()
+	want, ok := map[string]string{
+		"int": "an integer", "int64": "an integer", "float32": "a number", "bool": "true or false", "TYPE": "a tensor type",
+	}[kind]
+	if !ok {
+		want = kind
+	}
+	return usagef("--%s is %q, want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+}
+
+// helpCommand is help as people know it, except that a topic that is not there is an error.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
 
 // wantArgs checks the number of positional arguments, whose names are for people.
 func wantArgs(names ...string) cobra.PositionalArgs {

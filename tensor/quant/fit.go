@@ -20,7 +20,8 @@ const fitRounds = 4
 // share a superblock better.
 const tieMargin = 1 + 1e-9
 
-// nearest rounds to the nearest integer, halves to the even one. |v| is below 2^51.
+// nearest rounds to the nearest integer, halves to the even one, if |v| is below 2^51. Beyond that it
+// returns some integer: the error that is then measured for the code speaks against the scale.
 func nearest(v float64) int64 {
 	// The last place of 3 * 2^51 is 1: the addition rounds, and the integer stands in the mantissa.
 	// The conversion keeps a product from being fused with the addition after inlining.

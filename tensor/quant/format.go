@@ -22,8 +22,8 @@ type Format struct {
 
 	// Encode writes src, a multiple of BlockElems values, as blocks to dst, which has exactly their
 	// length. weights is nil or has the length of src and says how much the squared error of each
-	// value counts; negative and NaN weights count as zero, and a group whose weights are all zero
-	// is encoded as if none were given. Formats that are not Weighted ignore weights.
+	// value counts; negative and NaN weights count as zero, and a block whose weights are all zero
+	// is encoded as if they were all one. Formats that are not Weighted ignore weights.
 	Encode func(dst []byte, src, weights []float32)
 
 	// Weighted says whether Encode makes use of weights.

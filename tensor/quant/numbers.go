@@ -106,8 +106,8 @@ func loadWeights(w []float64, src []float32) {
 	}
 }
 
-// searchLimit is beyond what any of the searched formats can hold, and so small that no quotient of a
-// value and a scale is out of reach of nearest.
+// searchLimit is beyond what any of the searched formats can hold, and its quotient by a scale that
+// comes near it is within reach of nearest.
 const searchLimit = 1 << 36
 
 // loadValues writes the numbers that stand for src to x.

@@ -79,13 +79,17 @@ func int8Codes(q *[32]byte, x []float32) (d float32, sum int32) {
 	return d, sum
 }
 
+// q8kMax is a little less than the greatest float32, so that rounding the scale up does not take the
+// product with its code beyond it.
+const q8kMax = 0x1.fffp127
+
 // encodeQ8_K gives the value of greatest magnitude the code -127; halves are rounded to even. Behind
 // the codes stand the sums of each 16 of them.
 func encodeQ8_K(dst []byte, src, _ []float32) {
 	for ; len(src) > 0; src, dst = src[256:], dst[292:] {
 		b := (*[292]byte)(dst)
 		var buf [256]float32
-		x := clean(buf[:], src[:256], math.MaxFloat32)
+		x := clean(buf[:], src[:256], q8kMax)
 		// The rounding of the inverse, not of the scale itself, is part of the format's reference.
 		top := largest(x)
 		if top == 0 {

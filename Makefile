@@ -1,0 +1,68 @@
+# `make check` is everything that CI runs; each of its steps is a target of its own.
+#
+#	make test                    the tests of both modules, without the reference corpus
+#	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
+#	make fmt                     formats the code
+#	make generate                makes the generated files again
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+
+# The library and the command are two modules, joined by go.work.
+ALL := ./... ./cmd/...
+
+# Cross-compiled, linked and vetted. Nothing here needs a C compiler but the race detector.
+PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
+
+# Under the race detector everything is many times slower, so it gets what has goroutines or hands memory
+# from one to the other.
+RACE := backends backends/cpu buffer engine kv sample sched tensor tokenizer
+
+STEPS    := lint vet cross test corpus race fuzz
+FUZZTIME ?= 5s
+
+# Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
+export GOFLAGS += -buildvcs=false
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: check $(STEPS) fmt generate
+
+check:
+	@.ci/steps $(STEPS)
+
+# Tools run by version: Go keeps what it has downloaded and built, and builds again for a new Go.
+lint:
+	@bad=$$(go run $(GOFUMPT) -l .); if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
+	go run $(STATICCHECK) $(ALL)
+
+fmt:
+	go run $(GOFUMPT) -l -w .
+
+vet:
+	@for p in $(PLATFORMS); do echo "vet $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet $(ALL) || exit 1; done
+
+cross:
+	@mkdir -p bin
+	@for p in $(PLATFORMS); do \
+		out=bin/tenon-$${p%/*}-$${p#*/}; if [ $${p%/*} = windows ]; then out=$$out.exe; fi; \
+		echo "build $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build $(ALL) || exit 1; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -trimpath -o $$out ./cmd/tenon || exit 1; \
+	done
+	@go version -m bin/tenon-linux-amd64 | grep -q 'CGO_ENABLED=0' || { echo "bin/tenon-linux-amd64 is not static"; exit 1; }
+
+test:
+	TENON_CORPUS= go test $(ALL)
+
+corpus:
+	@.ci/corpus $(ALL)
+
+race:
+	TENON_CORPUS= CGO_ENABLED=1 go test -race -short $(foreach p,$(RACE),$(if $(wildcard $(p)/*.go),./$(p)))
+
+fuzz:
+	@.ci/fuzz $(FUZZTIME) $(ALL)
+
+generate:
+	go generate $(ALL)

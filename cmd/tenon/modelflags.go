@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tenon-go/tenon"
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/engine"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// modelFlags are the flags of every subcommand that runs a model.
+type modelFlags struct {
+	path    string
+	devices []string
+	context int
+	batch   int
+	threads int
+	cacheK  dtypeFlag
+	cacheV  dtypeFlag
+	exact   bool
+}
+
+// newModelFlags returns flags whose defaults are those of the engine.
+func newModelFlags() modelFlags {
+	return modelFlags{cacheK: dtypeFlag{tensor.F16}, cacheV: dtypeFlag{tensor.F16}}
+}
+
+// addModelFile adds -m alone.
+func addModelFile(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "model", "m", "", "model `FILE` in GGUF, of a split model any part")
+	_ = cmd.MarkFlagFilename("model", "gguf") // completion only
+}
+
+// add adds the flags to cmd, with the defaults that m holds.
+func (m *modelFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	addModelFile(cmd, &m.path)
+	f.StringSliceVar(&m.devices, "device", nil, "`LIST` of devices to spread the layers over, such as CPU (see tenon devices)")
+	_ = cmd.RegisterFlagCompletionFunc("device", completeDevices)
+	f.IntVarP(&m.context, "ctx-size", "c", 0, fmt.Sprintf("`TOKENS` that the cache holds (0: what the model was trained on, at most %d)", engine.DefaultContext))
+	f.IntVarP(&m.batch, "batch-size", "b", 0, "`TOKENS` of a prompt to process at a time (0: 512)")
+	f.IntVarP(&m.threads, "threads", "t", 0, "CPU threads (0: one for each core)")
+	f.Var(&m.cacheK, "cache-type-k", "type in which keys are kept: F32, F16, BF16, Q8_0 ...")
+	f.Var(&m.cacheV, "cache-type-v", "type in which values are kept")
+	f.BoolVar(&m.exact, "exact", m.exact, "never round activations in products: slower, and closer to double precision")
+}
+
+// check finds what can be seen before the model is opened.
+func (m *modelFlags) check() error {
+	if m.path == "" {
+		return usagef("no model is given: -m FILE")
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"ctx-size", m.context}, {"batch-size", m.batch}, {"threads", m.threads}} {
+		if f.value < 0 {
+			return usagef("--%s is %d, want 0 or more", f.name, f.value)
+		}
+	}
+	return nil
+}
+
+// open opens the model, with a bar on a terminal, and returns how long that took.
+func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Duration, error) {
+	bar := newProgress(a.stderr, "loading")
+	options := []tenon.Option{
+		tenon.WithContext(m.context), tenon.WithBatch(m.batch), tenon.WithThreads(m.threads),
+		tenon.WithCacheTypes(m.cacheK.DType, m.cacheV.DType), tenon.WithProgress(bar.set),
+	}
+	if len(m.devices) > 0 {
+		options = append(options, tenon.WithDevices(m.devices...))
+	}
+	if m.exact {
+		options = append(options, tenon.WithExact())
+	}
+	start := time.Now()
+	model, err := tenon.Open(m.path, append(options, more...)...)
+	bar.clear()
+	return model, time.Since(start), err
+}
+
+// dtypeFlag is a flag whose value names a tensor type, in any case.
+type dtypeFlag struct{ tensor.DType }
+
+var _ pflag.Value = (*dtypeFlag)(nil)
+
+// Set parses a name.
+func (d *dtypeFlag) Set(name string) error {
+	t, ok := parseDType(name)
+	if !ok {
+		return fmt.Errorf("there is no such type")
+	}
+	d.DType = t
+	return nil
+}
+
+// Type is what help calls the value.
+func (*dtypeFlag) Type() string { return "TYPE" }
+
+// parseDType returns the type of a name in any case.
+func parseDType(name string) (tensor.DType, bool) { return tensor.ParseDType(strings.ToUpper(name)) }
+
+// completeDevices completes the last name of a list.
+func completeDevices(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	var names []string
+	for _, found := range backends.Probe() {
+		for _, d := range found.Devices {
+			names = append(names, before+d.Info().Owner.Device)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenon-go/tenon"
+	"github.com/tenon-go/tenon/engine"
+)
+
+// runFlags are the flags of tenon run.
+type runFlags struct {
+	model    modelFlags
+	sampling samplingFlags
+	prompt   string
+	prompted bool // a prompt was given, though it may be empty
+	options  tenon.GenerateOptions
+	asJSON   bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	r := &runFlags{model: newModelFlags()}
+	cmd := &cobra.Command{
+		Use:   "run -m FILE [-p PROMPT]",
+		Short: "Continue a text",
+		Long: `Continue a text: what the model adds to the prompt goes to stdout as it comes, and timings to stderr.
+
+Without -p the prompt is read from stdin, less one line end at its end. If stdin is a terminal, each line
+that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl-D ends the command.`,
+		Example: `  tenon run -m model.gguf -p "Once upon a time" -n 100
+  tenon run -m model.gguf --temp 0 < prompt.txt`,
+		Args: wantArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r.prompted = cmd.Flags().Changed("prompt")
+			return a.run(cmd.Context(), r)
+		},
+	}
+	r.model.add(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&r.prompt, "prompt", "p", "", "text to continue")
+	f.IntVarP(&r.options.MaxTokens, "predict", "n", -1, "`TOKENS` to generate at most (-1: until the model ends or the context is full)")
+	f.StringArrayVar(&r.options.Stop, "stop", nil, "`TEXT` before which to stop (can be repeated)")
+	f.BoolVar(&r.options.IgnoreEOS, "ignore-eos", false, "go on after tokens that end a text")
+	f.BoolVar(&r.options.ParseSpecial, "parse-special", false, "take the names of control tokens in the prompt for the tokens")
+	f.BoolVar(&r.options.Special, "special", false, "print control tokens too")
+	f.BoolVar(&r.asJSON, "json", false, "give the timings as one JSON document")
+	r.sampling.add(cmd)
+	return cmd
+}
+
+func (a *app) run(ctx context.Context, r *runFlags) error {
+	if err := r.model.check(); err != nil {
+		return err
+	}
+	switch n := r.options.MaxTokens; {
+	case n == -1:
+		r.options.MaxTokens = 0
+	case n < 1:
+		return usagef("--predict is %d, want 1 or more, or -1", n)
+	}
+	var err error
+	if r.options.Sampling, err = r.sampling.complete(); err != nil {
+		return err
+	}
+	interactive := !r.prompted && isTerminal(a.stdin)
+	if !r.prompted && !interactive {
+		if r.prompt, err = readPrompt(a.stdin); err != nil {
+			return err
+		}
+	}
+	if !interactive && r.prompt == "" {
+		return tenon.ErrEmpty
+	}
+	var m *tenon.Model
+	var loading time.Duration
+	err = interruptible(ctx, func(ctx context.Context) (err error) {
+		if m, loading, err = r.model.open(a); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+	if m != nil {
+		defer m.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if interactive {
+		return a.converse(ctx, r, m, loading)
+	}
+	return interruptible(ctx, func(ctx context.Context) error {
+		return a.complete(ctx, r, m, r.prompt, loading)
+	})
+}
+
+// readPrompt reads all of stdin.
+func readPrompt(stdin io.Reader) (string, error) {
+	b, err := io.ReadAll(stdin)
+	if err != nil {
+		return "", fmt.Errorf("reading the prompt: %w", err)
+	}
+	// What shells and editors put at the end is not part of the text.
+	text := strings.TrimSuffix(string(b), "\n")
+	return strings.TrimSuffix(text, "\r"), nil
+}
+
+// complete continues one prompt. A text that was interrupted has timings, too.
+func (a *app) complete(ctx context.Context, r *runFlags, m *tenon.Model, prompt string, loading time.Duration) error {
+	opt := r.options
+	var stats tenon.Stats
+	opt.Stats = &stats
+	err := a.print(ctx, m, prompt, opt)
+	if err != nil && ctx.Err() == nil {
+		return samplingError(err) // a bias for a token that the model does not have shows itself only now
+	}
+	return errors.Join(err, a.report(r, runReport{
+		Load: loading, Stats: stats, Memory: m.Memory(), Seed: seedText(opt.Sampling),
+	}))
+}
+
+// print writes the text to stdout as it comes.
+func (a *app) print(ctx context.Context, m *tenon.Model, prompt string, opt tenon.GenerateOptions) error {
+	ends := "\n" // the text so far, as far as it matters
+	defer func() {
+		// A terminal's next line begins on the left; anything else gets the text alone.
+		if isTerminal(a.stdout) && !strings.HasSuffix(ends, "\n") {
+			fmt.Fprintln(a.stdout)
+		}
+	}()
+	for tok, err := range m.Generate(ctx, prompt, opt) {
+		if err != nil {
+			return err
+		}
+		if tok.Text == "" {
+			continue
+		}
+		if _, err := io.WriteString(a.stdout, tok.Text); err != nil {
+			return err
+		}
+		ends = tok.Text
+	}
+	return nil
+}
+
+// runReport is what the timings are made of.
+type runReport struct {
+	Load   time.Duration // 0 if the model was loaded before
+	Stats  tenon.Stats
+	Memory []engine.DeviceMemory
+	Seed   string
+}
+
+// runFacts is what `tenon run --json` prints.
+type runFacts struct {
+	LoadSeconds float64               `json:"loadSeconds,omitempty"`
+	Prompt      stepFacts             `json:"prompt"`
+	Generated   stepFacts             `json:"generated"`
+	Finish      tenon.Finish          `json:"finish,omitempty"`
+	Seed        string                `json:"seed"`
+	Memory      []engine.DeviceMemory `json:"memory"`
+}
+
+type stepFacts struct {
+	Tokens          int     `json:"tokens"`
+	Seconds         float64 `json:"seconds"`
+	TokensPerSecond float64 `json:"tokensPerSecond"`
+}
+
+func newStepFacts(tokens int, d time.Duration) stepFacts {
+	return stepFacts{tokens, d.Seconds(), rate(tokens, d)}
+}
+
+func (s stepFacts) String() string {
+	return fmt.Sprintf("%s in %.3f s, %.1f tokens/s", plural(s.Tokens, "token"), s.Seconds, s.TokensPerSecond)
+}
+
+// report writes the timings to stderr.
+func (a *app) report(r *runFlags, rep runReport) error {
+	s := rep.Stats
+	facts := runFacts{
+		LoadSeconds: rep.Load.Seconds(),
+		Prompt:      newStepFacts(s.PromptTokens, s.Prompt),
+		Generated:   newStepFacts(s.Tokens, s.Generate),
+		Finish:      s.Finish, Seed: rep.Seed, Memory: rep.Memory,
+	}
+	if r.asJSON {
+		return writeJSON(a.stderr, facts)
+	}
+	t := newTable(a.stderr)
+	if rep.Load > 0 {
+		t.row("load", fmt.Sprintf("%.3f s", facts.LoadSeconds))
+	}
+	t.row("prompt", facts.Prompt)
+	t.row("generated", facts.Generated)
+	if s.Finish != "" {
+		t.row("finish", s.Finish)
+	}
+	t.row("seed", facts.Seed)
+	for _, d := range rep.Memory {
+		t.row("memory", memoryLine(d))
+	}
+	return t.flush()
+}
+
+// memoryLine names the kinds of memory that there are.
+func memoryLine(d engine.DeviceMemory) string {
+	var parts []string
+	for _, p := range []struct {
+		bytes int64
+		what  string
+	}{
+		{d.Mapped, "weights in the mapped file"}, {d.Weights, "weights"}, {d.Cache, "cache"}, {d.Compute, "compute"},
+	} {
+		if p.bytes > 0 {
+			parts = append(parts, sizeText(p.bytes)+" "+p.what)
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"none"}
+	}
+	return d.Device + ": " + strings.Join(parts, ", ")
+}
