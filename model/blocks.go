@@ -121,27 +121,33 @@ type attention struct {
 	heads
 	q, k, v, out linear
 	qNorm, kNorm *tensor.Tensor // [key], or nil
-	scale        float32        // of q·k; 1/sqrt(key) usually
+	op           tensor.FlashAttn
 	eps          float32
 	noRoPE       bool
 }
 
-// attention reads the projections of layer i.
-func (l *loader) attention(i int, h heads, eps float32) attention {
+// attention reads the projections of layer i, whose tokens see window tokens, or all if that is 0.
+func (l *loader) attention(i int, h heads, window int, eps float32) attention {
 	embd := l.m.Embd
-	l.cache(i, h.kv, h.key, h.value, 0)
+	l.cache(i, h, window)
 	return attention{
 		heads: h,
 		q:     l.linear(i, "attn_q", embd, h.q*h.key),
 		k:     l.linear(i, "attn_k", embd, h.kv*h.key),
 		v:     l.linear(i, "attn_v", embd, h.kv*h.value),
 		out:   l.linear(i, "attn_output", h.q*h.value, embd),
-		scale: float32(1 / math.Sqrt(float64(h.key))),
+		op:    tensor.FlashAttn{Scale: float32(1 / math.Sqrt(float64(h.key)))},
 		eps:   eps,
 	}
 }
 
-// attention returns softmax(q·k*scale)·v of layer i, projected back to the hidden state's width.
+// qkNorm reads the norms of queries and keys, of one head each.
+func (l *loader) qkNorm(i int, a *attention) {
+	a.qNorm = l.weight(i, "attn_q_norm.weight", a.key)
+	a.kNorm = l.weight(i, "attn_k_norm.weight", a.key)
+}
+
+// attention returns the attention of layer i, projected back to the hidden state's width.
 func (g *Graph) attention(i int, a attention, rope ropeParams, x *tensor.Tensor) *tensor.Tensor {
 	n := g.Tokens
 	q := g.Reshape(g.linear(a.q, x), a.key, a.heads.q, n)
@@ -154,22 +160,25 @@ func (g *Graph) attention(i int, a attention, rope ropeParams, x *tensor.Tensor)
 	if !a.noRoPE {
 		q, k = g.turn(rope, q), g.turn(rope, k)
 	}
-	return g.linear(a.out, g.attend(i, a.heads, a.scale, g.Name("q", q), g.Name("k", k), g.Name("v", v)))
+	return g.linear(a.out, g.attend(i, a.heads, a.op, g.Name("q", q), g.Name("k", k), g.Name("v", v)))
 }
 
 // attend writes k and v into layer i's cache and returns the attention of q over what the batch may
-// see there: [heads*value, tokens]. k is [key, kv, tokens], v is [kv*value, tokens].
-func (g *Graph) attend(i int, h heads, scale float32, q, k, v *tensor.Tensor) *tensor.Tensor {
+// see there: [heads*value, tokens]. k is [key, kv, tokens], v is [kv*value, tokens]; both are nil where
+// the layer reads what another has written.
+func (g *Graph) attend(i int, h heads, op tensor.FlashAttn, q, k, v *tensor.Tensor) *tensor.Tensor {
 	layer, ok := g.cache.Layer(i)
 	if !ok {
 		panic("model: layer without a cache") // its family has not called loader.cache
 	}
 	n, cells := g.Tokens, g.Cells[layer.Group]
 	slots, mask := g.Slots[layer.Group], g.Masks[layer.Group]
-	keys := g.SetRows(layer.K, g.Reshape(k, h.kv*h.key, n), slots)
-	values := g.SetRows(layer.V, g.Reshape(v, h.kv*h.value, n), slots)
-	out := g.FlashAttn(tensor.FlashAttn{Scale: scale}, q,
-		g.cacheHeads(keys, h.key, h.kv, cells), g.cacheHeads(values, h.value, h.kv, cells), mask, nil)
+	keys, values := layer.K, layer.V
+	if k != nil {
+		keys = g.SetRows(keys, g.Reshape(k, h.kv*h.key, n), slots)
+		values = g.SetRows(values, g.Reshape(v, h.kv*h.value, n), slots)
+	}
+	out := g.FlashAttn(op, q, g.cacheHeads(keys, h.key, h.kv, cells), g.cacheHeads(values, h.value, h.kv, cells), mask, nil)
 	return g.Name("attn", g.Reshape(out, h.q*h.value, n))
 }
 
@@ -228,24 +237,38 @@ func (l *loader) mixture(i, width int, act tensor.Func, normalize bool) mixture 
 }
 
 func (g *Graph) mixture(m mixture, x *tensor.Tensor) *tensor.Tensor {
+	ids, weights := g.route(m.router, x, m.used, m.normalize)
+	return g.experts(x.Shape[0], ids, weights, func(rows *tensor.Tensor) *tensor.Tensor {
+		inner := g.GLU(m.act, g.matMulID(m.gate, rows, ids), g.matMulID(m.up, rows, ids))
+		return g.matMulID(m.down, inner, ids)
+	}, x)
+}
+
+// route returns which experts each token goes through, the most probable first, and their weights:
+// I32 [used, tokens] and F32 [1, used, tokens].
+func (g *Graph) route(router, x *tensor.Tensor, used int, normalize bool) (ids, weights *tensor.Tensor) {
+	probs := g.SoftMax(g.MatMulExact(router, x), nil, 1) // a rounded score could choose another expert
+	ids = g.TopK(probs, used)
 	if g.Err() != nil {
-		return x
+		return ids, probs
 	}
-	embd, n := x.Shape[0], x.Shape[1]
-	experts := m.router.Shape[1]
-	probs := g.SoftMax(g.MatMulExact(m.router, x), nil, 1) // a rounded score could choose another expert
-	ids := g.TopK(probs, m.used)
-	weights := g.GetRows(g.Reshape(probs, 1, experts, n), g.Reshape(ids, m.used, n)) // [1, used, n]
-	if m.normalize {
-		flat := g.Reshape(weights, m.used, n)
-		weights = g.Reshape(g.Div(flat, g.SumRows(flat)), 1, m.used, n)
+	experts, n := probs.Shape[0], probs.Shape[1]
+	weights = g.GetRows(g.Reshape(probs, 1, experts, n), ids)
+	if normalize {
+		flat := g.Reshape(weights, used, n)
+		weights = g.Reshape(g.Div(flat, g.SumRows(flat)), 1, used, n)
 	}
-	rows := g.Reshape(x, embd, 1, n)
-	inner := g.GLU(m.act, g.matMulID(m.gate, rows, ids), g.matMulID(m.up, rows, ids))
-	outs := g.Mul(g.matMulID(m.down, inner, ids), weights) // [embd, used, n]
+	return ids, weights
+}
+
+// experts returns the weighted sum of what each token's experts make of x; apply takes its rows
+// [embd, 1, tokens] to [embd, used, tokens].
+func (g *Graph) experts(embd int, ids, weights *tensor.Tensor, apply func(rows *tensor.Tensor) *tensor.Tensor, x *tensor.Tensor) *tensor.Tensor {
+	used, n := ids.Shape[0], ids.Shape[1]
+	outs := g.Mul(apply(g.Reshape(x, embd, 1, n)), weights)
 	// Experts are added in the order of their weight, so that the sum does not depend on the batch.
 	sum := g.Slice(outs, 1, 0, 1)
-	for e := 1; e < m.used; e++ {
+	for e := 1; e < used; e++ {
 		sum = g.Add(sum, g.Slice(outs, 1, e, e+1))
 	}
 	return g.Reshape(g.Contiguous(sum), embd, n)

@@ -44,12 +44,11 @@ func newDecoder(l *loader, mode tensor.RoPEMode, qkNorm bool) family {
 	for i := 0; i < l.m.Layers && l.ok(); i++ {
 		layer := decoderLayer{
 			attnNorm: l.weight(i, "attn_norm.weight", embd),
-			attn:     l.attention(i, all[i], m.eps),
+			attn:     l.attention(i, all[i], 0, m.eps),
 			ffnNorm:  l.weight(i, "ffn_norm.weight", embd),
 		}
 		if qkNorm {
-			layer.attn.qNorm = l.weight(i, "attn_q_norm.weight", all[i].key)
-			layer.attn.kNorm = l.weight(i, "attn_k_norm.weight", all[i].key)
+			l.qkNorm(i, &layer.attn)
 		}
 		if experts > 0 {
 			mix := l.mixture(i, l.IntOr("expert_feed_forward_length", width[i]), tensor.SiLU, true)

@@ -120,10 +120,17 @@ func (l *loader) output(name string, sizes ...int) *tensor.Tensor {
 }
 
 // cache says what layer i keeps for attention.
-func (l *loader) cache(i, heads, keyDim, valueDim, window int) {
+func (l *loader) cache(i int, h heads, window int) {
 	l.m.Layer = append(l.m.Layer, kv.LayerConfig{
-		Layer: i, HeadsKV: heads, KeyDim: keyDim, ValueDim: valueDim, Window: window, Reuse: -1,
+		Layer: i, HeadsKV: h.kv, KeyDim: h.key, ValueDim: h.value, Window: window, Reuse: -1,
 	})
+}
+
+// reuse says that layer i reads what layer source has written, and keeps nothing itself.
+func (l *loader) reuse(i, source int) {
+	c := l.m.Layer[source]
+	c.Layer, c.Reuse = i, source
+	l.m.Layer = append(l.m.Layer, c)
 }
 
 // finish returns the first error.
