@@ -76,11 +76,12 @@ func (d *driver) removeRange(seq, p0, p1 int) error {
 	if seq >= 0 && p1 < 0 && can != (err == nil) {
 		d.t.Fatalf("CanRollback(%d, %d) is %v, Remove says %v", seq, p0, can, err)
 	}
-	return d.accept(err, after)
+	return d.accept(err, after, -1)
 }
 
-// accept makes after the state of its sequences, or checks that err refuses it with reason.
-func (d *driver) accept(err error, after map[int]map[int]*token) error {
+// accept makes after the state of its sequences, or checks that err refuses it with reason: a token that
+// would be seen next is gone. Sequence from, if not -1, brings its own tokens.
+func (d *driver) accept(err error, after map[int]map[int]*token, from int) error {
 	if err == nil {
 		for s, m := range after {
 			d.seqs[s] = m
@@ -97,11 +98,11 @@ func (d *driver) accept(err error, after map[int]map[int]*token) error {
 				continue
 			}
 			for p, tok := range m {
-				if p > maxKey(m)+1-int(g.window) && !d.holds(i, s, tok) {
+				if p > maxKey(m)+1-int(g.window) && !d.holds(i, s, tok) && (from < 0 || !d.holds(i, from, tok)) {
 					return err
 				}
 			}
-			if d.vague[s] && !g.lost[s].empty() {
+			if d.vague[s] {
 				return err
 			}
 		}
@@ -145,7 +146,8 @@ func (d *driver) copySeq() error {
 		return nil
 	}
 	for _, g := range d.c.groups {
-		d.vague[dst] = d.vague[dst] || d.vague[src] || !g.lost[dst].empty()
+		known := d.exact() && (g.lost[src].empty() || len(d.seqs[dst]) == 0) && g.lost[dst].empty()
+		d.vague[dst] = d.vague[dst] || d.vague[src] || !known
 	}
 	err := d.c.CopySeq(src, dst, p0, p1)
 	if taken && src != dst || !d.exact() && errors.Is(err, ErrPos) {
@@ -154,7 +156,7 @@ func (d *driver) copySeq() error {
 		}
 		return err
 	}
-	return d.accept(err, map[int]map[int]*token{dst: after})
+	return d.accept(err, map[int]map[int]*token{dst: after}, src)
 }
 
 func (d *driver) add() error {
@@ -228,5 +230,5 @@ func (d *driver) addRange(seq, p0, p1, delta int) error {
 			}
 		}
 	}
-	return d.accept(err, after)
+	return d.accept(err, after, -1)
 }

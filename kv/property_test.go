@@ -50,7 +50,7 @@ func TestRandomOperations(t *testing.T) {
 	for i, cfg := range propertyConfigs() {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			full, refused, applied := 0, 0, 0
-			for seed := range uint64(12) {
+			for seed := range uint64(8) {
 				d := newDriver(t, cfg, &randomChoices{rand.New(rand.NewPCG(seed, uint64(i))), 600})
 				for d.src.more() {
 					d.step()

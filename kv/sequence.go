@@ -43,7 +43,7 @@ func (c *Cache) remove(s, p0, p1 int32) {
 
 // CanRollback reports whether Remove(seq, pos, -1) would be allowed, so that the sequence can go on
 // from pos. Only a windowed group ever says no. It remembers the range of what it has lost, and so may
-// also say no where CopySeq has brought a part of that back.
+// also say no where two sequences were joined by CopySeq and have lost different parts.
 func (c *Cache) CanRollback(seq, pos int) bool {
 	if seq < 0 || seq >= c.maxSeqs {
 		return false

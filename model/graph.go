@@ -27,24 +27,40 @@ type Graph struct {
 	// Inputs, to be written before each run; nil where the graph has no use for one.
 	TokenIDs *tensor.Tensor   // I32 [Tokens]
 	Pos      *tensor.Tensor   // I32 [Tokens]
+	HiddenIn *tensor.Tensor   // F32 [width, Tokens], the target\'s hidden states; nil but for drafts
 	OutRows  *tensor.Tensor   // I32 [Outputs], which rows are wanted; nil if all are
 	Slots    []*tensor.Tensor // by cache group: I64 [Tokens], the cell that each token is written to
 	Masks    []*tensor.Tensor // by cache group: F32 [Cells, Tokens], 0 or -Inf
 
 	// Outputs.
-	Hidden *tensor.Tensor // F32 [Embd, Outputs], after the last norm
+	Hidden *tensor.Tensor // F32 [Embd, Outputs], after the last norm; of a draft what its next step takes
 	Logits *tensor.Tensor // F32 [Vocab, Outputs], nil if not wanted
 
 	// Graph is the finished graph.
 	Graph *tensor.Graph
 
-	m     *Model
-	cache *kv.Cache
+	m      *Model
+	cache  Cache
+	export *tensor.Tensor // Hidden, where that is not what the logits are made of
+}
+
+// Cache is what a graph reads and writes: a *kv.Cache, or the target's for a draft that reads it.
+type Cache interface {
+	Layer(i int) (kv.Layer, bool)
+	Groups() int
+}
+
+// hiddenIn returns the input of the target's hidden states.
+func (g *Graph) hiddenIn(width int) *tensor.Tensor {
+	if g.HiddenIn == nil {
+		g.HiddenIn = g.Input("target hidden", tensor.F32, tensor.MakeShape(width, g.Tokens))
+	}
+	return g.HiddenIn
 }
 
 // Graph builds the graph of a batch over a cache. Errors are mistakes of this package or of the file's
 // hyper-parameters: *tensor.OpError.
-func (m *Model) Graph(batch Batch, cache *kv.Cache) (*Graph, error) {
+func (m *Model) Graph(batch Batch, cache Cache) (*Graph, error) {
 	g := &Graph{Builder: tensor.NewBuilder(), Batch: batch, m: m, cache: cache}
 	n := batch.Tokens
 	g.TokenIDs = g.Input("tokens", tensor.I32, tensor.MakeShape(n))
@@ -59,12 +75,16 @@ func (m *Model) Graph(batch Batch, cache *kv.Cache) (*Graph, error) {
 		g.Masks[i] = g.Input("mask", tensor.F32, tensor.MakeShape(batch.Cells[i], n))
 	}
 	g.Hidden = m.family.forward(g)
+	state := g.Hidden
+	if g.export != nil {
+		g.Hidden = g.export
+	}
 	var outputs []*tensor.Tensor
 	switch {
 	case batch.Outputs == 0:
 	case !batch.Hidden:
 		g.Layer(m.Layers)
-		g.Logits = g.Name("logits", m.family.logits(g, g.Hidden))
+		g.Logits = g.Name("logits", m.family.logits(g, state))
 		outputs = []*tensor.Tensor{g.Logits, g.Hidden}
 	default:
 		outputs = []*tensor.Tensor{g.Hidden}
@@ -91,6 +111,7 @@ func (g *Graph) dropUnused() {
 	}
 	drop(&g.TokenIDs)
 	drop(&g.Pos)
+	drop(&g.HiddenIn)
 	drop(&g.OutRows)
 	for i := range g.Slots {
 		drop(&g.Slots[i])

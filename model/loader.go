@@ -20,12 +20,13 @@ type loader struct {
 	*gguf.Section // of the architecture's keys
 	f             *gguf.File
 	m             *Model
+	target        *Model // that a draft is opened for, or nil
 	err           error
 	byName        map[string]*tensor.Tensor
 }
 
-func newLoader(f *gguf.File, arch string) *loader {
-	l := &loader{Section: f.Section(arch), f: f, m: &Model{}, byName: map[string]*tensor.Tensor{}}
+func newLoader(f *gguf.File, arch string, target *Model) *loader {
+	l := &loader{Section: f.Section(arch), f: f, m: &Model{}, target: target, byName: map[string]*tensor.Tensor{}}
 	p := &l.m.Params
 	p.Arch = arch
 	p.Embd = l.Int("embedding_length")
@@ -95,10 +96,44 @@ func (l *loader) optional(layer int, name string, sizes ...int) *tensor.Tensor {
 	}
 	t.Layer = layer
 	l.byName[name] = t
-	l.m.Weights = append(l.m.Weights, Weight{t, info})
+	l.m.Weights = append(l.m.Weights, Weight{Tensor: t, Info: info, File: l.f})
 	l.m.Parameters += int64(info.Shape.Elems())
 	l.m.Bytes += info.Size
 	return t
+}
+
+// needTarget returns the target, which must be of the given architecture.
+func (l *loader) needTarget(arch string) *Model {
+	have := ""
+	if l.target != nil {
+		have = l.target.Arch
+	}
+	if have != arch && l.err == nil {
+		l.err = &DraftError{File: l.f.Path(0), Arch: l.m.Arch, Target: have, Want: arch}
+	}
+	return l.target
+}
+
+// borrow returns a weight of the target, as a leaf of this model.
+func (l *loader) borrow(name string) *tensor.Tensor {
+	if !l.ok() {
+		return nil
+	}
+	for _, w := range l.target.Weights {
+		if w.Name != name {
+			continue
+		}
+		t, err := tensor.NewLeaf(tensor.Weight, "target "+name, w.Type, w.Shape)
+		if err != nil {
+			l.err = err
+			return nil
+		}
+		t.Layer = -1
+		l.m.Weights = append(l.m.Weights, Weight{Tensor: t, Info: w.Info, File: w.File, Target: w.Tensor})
+		return t
+	}
+	l.err = &TensorError{File: l.f.Path(0), Name: "target " + name, Have: "nothing", Want: "a weight of the target"}
+	return nil
 }
 
 // fullName returns a weight's name in the file; layer -1 is before the layers, and one past the last

@@ -27,6 +27,7 @@ var (
 	ErrArch   = errors.New("unknown architecture")
 	ErrTensor = errors.New("missing or misshapen tensor")
 	ErrParam  = errors.New("impossible hyper-parameter")
+	ErrDraft  = errors.New("target and draft do not fit")
 )
 
 // ArchError names an architecture that no file of this package builds. It matches ErrArch.
@@ -69,6 +70,26 @@ func (e *ParamError) Error() string { return fmt.Sprintf("model: %s: %s: %s", e.
 // Unwrap returns ErrParam.
 func (e *ParamError) Unwrap() error { return ErrParam }
 
+// DraftError says why a model cannot draft for a target, or cannot be opened without one. It matches
+// ErrDraft.
+type DraftError struct {
+	File   string // of the draft
+	Arch   string // of the draft
+	Target string // architecture of the target, or empty if there is none
+	Want   string // architecture that the draft is made for
+}
+
+// Error returns one line.
+func (e *DraftError) Error() string {
+	if e.Target == "" {
+		return fmt.Sprintf("model: %s is a %s, which drafts for a %s and is no model by itself", e.File, e.Arch, e.Want)
+	}
+	return fmt.Sprintf("model: %s is a %s, which drafts for a %s, not for a %s", e.File, e.Arch, e.Want, e.Target)
+}
+
+// Unwrap returns ErrDraft.
+func (e *DraftError) Unwrap() error { return ErrDraft }
+
 // Params are what the engine and people want to know of a model.
 type Params struct {
 	Arch       string  // general.architecture
@@ -94,18 +115,25 @@ const (
 )
 
 // Weight is one weight of a model: its description, a leaf that is bound before a graph is planned, and
-// where its bytes lie in the file.
+// where its bytes lie.
 type Weight struct {
 	*tensor.Tensor
 	Info gguf.TensorInfo
+	File *gguf.File
+	// Target is the target's leaf of the same bytes, for a draft that borrows it; nil usually. Where the
+	// draft's device can use the memory of that, the weight need not be loaded again.
+	Target *tensor.Tensor
 }
 
 // Model is an open model.
 type Model struct {
 	Params
 	Weights []Weight
-	Layer   []kv.LayerConfig // what each layer keeps; Memory is the engine's to choose
-	family  family
+	// Layer says what each layer keeps, or, if ReadsTarget is set, what it expects of the target's cache.
+	// Memory is the engine's to choose.
+	Layer       []kv.LayerConfig
+	ReadsTarget bool
+	family      family
 }
 
 // family is a model's forward pass. It returns the hidden state after the last norm, for the rows that
@@ -131,8 +159,15 @@ func Known() []string {
 }
 
 // Open reads the hyper-parameters and weights of f, which must stay open as long as the model is used.
-// Errors: *ArchError, *TensorError, *ParamError, or those of package gguf's getters.
-func Open(f *gguf.File) (*Model, error) {
+// Errors: *ArchError, *TensorError, *ParamError, a *DraftError for a draft, or those of package gguf's
+// getters.
+func Open(f *gguf.File) (*Model, error) { return open(f, nil) }
+
+// OpenDraft is Open for a model that drafts for target. Errors: a *DraftError for a target of another
+// kind, too.
+func OpenDraft(f *gguf.File, target *Model) (*Model, error) { return open(f, target) }
+
+func open(f *gguf.File, target *Model) (*Model, error) {
 	general := f.Section("general")
 	arch := general.String("architecture")
 	name := general.StringOr("name", "")
@@ -143,7 +178,7 @@ func Open(f *gguf.File) (*Model, error) {
 	if !ok {
 		return nil, &ArchError{File: f.Path(0), Arch: arch, Known: Known()}
 	}
-	l := newLoader(f, arch)
+	l := newLoader(f, arch, target)
 	l.m.Name = name
 	if l.err == nil {
 		l.m.family = newFamily(l)

@@ -16,7 +16,7 @@ func (p *planner) inPlace(i, dev int32) int32 {
 		return -1
 	}
 	src := n.t.Src[k]
-	if src.Type != n.t.Type || src.Shape != n.t.Shape || src.Stride != n.t.Stride || src.Offset != 0 {
+	if src.Type != n.t.Type || src.Shape != n.t.Shape || src.Stride != n.t.Stride {
 		return -1
 	}
 	base, uses, id := src.Root(), 0, int32(-1)

@@ -64,7 +64,10 @@ func (p *Plan) writeNode(b *bufio.Writer, i int) {
 		b.WriteString(", in place")
 	}
 	b.WriteByte('\n')
-	for _, r := range n.Refused {
+	for i, r := range n.Refused {
+		if i == 0 && n.Reason.Rule == RuleFallback {
+			continue // the reason has said it
+		}
 		fmt.Fprintf(b, "    %s refused: %s\n", r.Device, r.Reason)
 	}
 }

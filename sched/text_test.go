@@ -104,11 +104,7 @@ func (c *parser) line(f []string) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		d := c.fakes[f[len(f)-1]]
-		if d == nil {
-			d = newFake(f[len(f)-1])
-		}
-		c.names[f[1]] = bindHollow(c.t, l, d)
+		c.names[f[1]] = bindHollow(c.t, l, c.fake(f[len(f)-1]))
 	case "input":
 		c.names[f[1]] = c.b.Input(f[1], tensor.F32, tensor.MakeShape(c.ints(f[2:])...))
 	case "indices":
@@ -135,13 +131,13 @@ func (c *parser) line(f []string) {
 }
 
 func (c *parser) device(name string, options []string) {
-	d := newFake(name)
+	d := c.fake(name)
 	for _, o := range options {
 		key, value, _ := strings.Cut(o, "=")
 		for _, v := range strings.Split(value, ",") {
 			switch key {
 			case "uses":
-				d.others = append(d.others, c.fakes[v])
+				d.others = append(d.others, c.fake(v))
 			case "refuses":
 				d.refuses[v] = v + " is not for me"
 			case "max":
@@ -153,8 +149,15 @@ func (c *parser) device(name string, options []string) {
 			}
 		}
 	}
-	c.fakes[name] = d
 	c.devices = append(c.devices, d)
+}
+
+// fake returns the device called name, which need not be listed, or not yet.
+func (c *parser) fake(name string) *fakeDevice {
+	if c.fakes[name] == nil {
+		c.fakes[name] = newFake(name)
+	}
+	return c.fakes[name]
 }
 
 func (c *parser) ints(f []string) []int {

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
@@ -91,10 +90,11 @@ func TestCorpusVocabs(t *testing.T) {
 			if len(texts) != len(lines) {
 				t.Fatalf("%d texts and %d lines of ids", len(texts), len(lines))
 			}
+			wrong := 0
 			for i, text := range texts {
-				checkIDs(t, tok, text, EncodeOptions{}, parseIDs(t, lines[i]))
+				wrong += checkIDs(t, tok, text, EncodeOptions{}, parseIDs(t, lines[i]))
 			}
-			t.Logf("%d cases, all equal", len(texts))
+			t.Logf("%d cases, %d wrong", len(texts), wrong)
 			total += len(texts)
 		})
 	}
@@ -116,16 +116,19 @@ func parseIDs(t *testing.T, line string) []int32 {
 	return ids
 }
 
-func checkIDs(t *testing.T, tok *Tokenizer, text string, opts EncodeOptions, want []int32) {
+// checkIDs returns 1 if the ids of text are wrong.
+func checkIDs(t *testing.T, tok *Tokenizer, text string, opts EncodeOptions, want []int32) (wrong int) {
 	t.Helper()
 	got, err := tok.Encode(text, opts)
 	if err != nil {
 		t.Errorf("Encode(%q, %+v): %v", text, opts, err)
-		return
+		return 1
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("Encode(%q, %+v)\n got %v %q\nwant %v %q", text, opts, got, piecesOf(tok, got), want, piecesOf(tok, want))
+		return 1
 	}
+	return 0
 }
 
 func piecesOf(tok *Tokenizer, ids []int32) []string {
@@ -167,9 +170,10 @@ func TestCorpusExtra(t *testing.T) {
 			}
 			tok := newOrSkip(t, openVocab(t, vocabPath(t, x.Vocab)))
 			checkFacts(t, tok, &x)
+			wrong := 0
 			for _, c := range x.Cases {
-				checkIDs(t, tok, c.Text, EncodeOptions{}, c.IDs)
-				checkIDs(t, tok, c.Text, EncodeOptions{AddSpecial: true, ParseSpecial: true}, c.Special)
+				wrong += checkIDs(t, tok, c.Text, EncodeOptions{}, c.IDs)
+				wrong += checkIDs(t, tok, c.Text, EncodeOptions{AddSpecial: true, ParseSpecial: true}, c.Special)
 				want := c.Text
 				switch {
 				case c.Detokenize != nil:
@@ -180,18 +184,19 @@ func TestCorpusExtra(t *testing.T) {
 				got, err := tok.Decode(c.IDs, DecodeOptions{})
 				if err != nil || string(got) != want {
 					t.Errorf("Decode of %q: got %q, %v, want %q", c.Text, got, err, want)
+					wrong++
 				}
 				checkStream(t, tok, c.IDs)
 			}
 			for _, c := range x.Invalid {
 				text := string(unhex(t, c.Hex))
 				if c.IDs != nil {
-					checkIDs(t, tok, text, EncodeOptions{}, c.IDs)
+					wrong += checkIDs(t, tok, text, EncodeOptions{}, c.IDs)
 				} else if _, err := tok.Encode(text, EncodeOptions{}); err != nil {
 					t.Errorf("Encode(%q): %v", text, err)
 				}
 			}
-			t.Logf("%d texts encoded twice and decoded, %d of invalid UTF-8, all equal", len(x.Cases), len(x.Invalid))
+			t.Logf("%d texts encoded twice and decoded, %d of invalid UTF-8, %d wrong", len(x.Cases), len(x.Invalid), wrong)
 			total += len(x.Cases)
 		})
 	}
@@ -209,30 +214,6 @@ func checkFacts(t *testing.T, tok *Tokenizer, x *extraFile) {
 	}
 	if tok.AddBOS() != (x.AddBOS == 1) || tok.addEOS != (x.AddEOS == 1) {
 		t.Errorf("add BOS, EOS: got %t, %t, want %d, %d", tok.AddBOS(), tok.addEOS, x.AddBOS, x.AddEOS)
-	}
-}
-
-// checkStream compares a Stream with Decode, of which it must be the valid UTF-8.
-func checkStream(t *testing.T, tok *Tokenizer, ids []int32) {
-	t.Helper()
-	want, err := tok.Decode(ids, DecodeOptions{KeepSpaces: true})
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	s := tok.NewStream(StreamOptions{TextStart: true})
-	var got []byte
-	for _, id := range ids {
-		text, err := s.Push(id)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		got = append(got, text...)
-	}
-	got = append(got, s.Flush()...)
-	if !bytes.Equal(got, bytes.ToValidUTF8(want, []byte("\uFFFD"))) && !bytes.Contains(got, []byte("\uFFFD")) {
-		t.Errorf("Stream of %v: got %q, want %q", ids, got, want)
 	}
 }
 
@@ -282,14 +263,15 @@ func TestCorpusPretokenizers(t *testing.T) {
 			skipped++
 			tok := newOrSkip(t, otherPre{f, p.Name})
 			skipped--
+			wrong := 0
 			for i, text := range x.Strings {
 				want := p.IDs[i]
 				if ids, ok := p.Except[strconv.Itoa(i)]; ok {
 					want = ids
 				}
-				checkIDs(t, tok, text, EncodeOptions{}, want)
+				wrong += checkIDs(t, tok, text, EncodeOptions{}, want)
 			}
-			t.Logf("%d cases, all equal", len(x.Strings))
+			t.Logf("%d cases, %d wrong", len(x.Strings), wrong)
 			run++
 		})
 	}

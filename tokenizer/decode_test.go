@@ -95,11 +95,22 @@ func TestStream(t *testing.T) {
 	}
 	s := tok.NewStream(StreamOptions{TextStart: true})
 	for _, step := range []struct{ token, want string }{
-		{"▁hello", "hello"}, {"▁world", " world"},
-		{"<0xF0>", ""}, {"<0x9F>", ""}, {"<0x98>", ""}, {"<0x80>", "😀"},
+		{"▁hello", "hello"},
+		{"▁world", " world"},
+		{"<0xF0>", ""},
+		{"<0x9F>", ""},
+		{"<0x98>", ""},
+		{"<0x80>", "😀"},
 		// A sequence that breaks off is given as soon as that is clear.
-		{"<0xE4>", ""}, {"<0xBD>", ""}, {"h", "\uFFFD\uFFFDh"},
-		{"<0xFF>", "\uFFFD"}, {"<0xC3>", ""}, {"<0xC3>", "\uFFFD"}, {"<0xBC>", "ü"}, {"<s>", "<s>"}, {"<0xE2>", ""},
+		{"<0xE4>", ""},
+		{"<0xBD>", ""},
+		{"h", "\uFFFD\uFFFDh"},
+		{"<0xFF>", "\uFFFD"},
+		{"<0xC3>", ""},
+		{"<0xC3>", "\uFFFD"},
+		{"<0xBC>", "ü"},
+		{"<s>", "<s>"},
+		{"<0xE2>", ""},
 	} {
 		got, err := s.Push(id(step.token))
 		if err != nil || string(got) != step.want {

@@ -104,7 +104,7 @@ var preGroups = []struct {
 		return exact(boundedGroupPass{}, gpt4oWords.pass(func(w *wordRule) { w.word, w.letters = plainWords, letter|mark }))
 	}},
 	{[]string{"youtu"}, func() preTokenizer {
-		p := exact(youtuScripts(), gpt4oWords.pass(func(w *wordRule) {
+		p := exact(&scanPass{youtuEnd}, gpt4oWords.pass(func(w *wordRule) {
 			w.word, w.letters, w.digits = plainWords, letter|mark, 1
 		}))
 		p.ignoreMerges = true

@@ -289,38 +289,38 @@ func isDeepseek3Punct(r rune, c class) bool {
 	return c&(punct|symbol) != 0 && r != '~'
 }
 
-// youtuScripts is a pass that cuts runs of Hangul, of wide punctuation, of Bopomofo, and of Han with Kana.
-func youtuScripts() pass {
-	sets := [][]runeRange{
-		{{0x3131, 0x318E}, {0xAC00, 0xD7A3}},
-		{
-			{0xFF01, 0xFF01},
-			{0x2026, 0x2026},
-			{0x201C, 0x201D},
-			{0x2018, 0x2019},
-			{0x2014, 0x2014},
-			{0xFF1A, 0xFF1B},
-			{0xFF0C, 0xFF0C},
-			{0x3001, 0x303F},
-			{0xFE30, 0xFE4F},
-		},
-		{{0x3105, 0x312F}},
-		{{0x3040, 0x30FF}, {0x4E00, 0x9FA5}},
-	}
-	return &scanPass{next: func(s []byte, i int) int {
-		for _, set := range sets {
-			end := i
-			for {
-				r, n := runeAt(s, end)
-				if !inRanges(set, r) {
-					break
-				}
-				end += n
+// youtuScripts are the sets whose runs youtu sets apart: Hangul, wide punctuation, Bopomofo, Han with Kana.
+var youtuScripts = [][]runeRange{
+	{{0x3131, 0x318E}, {0xAC00, 0xD7A3}},
+	{
+		{0x2014, 0x2014},
+		{0x2018, 0x2019},
+		{0x201C, 0x201D},
+		{0x2026, 0x2026},
+		{0x3001, 0x303F},
+		{0xFE30, 0xFE4F},
+		{0xFF01, 0xFF01},
+		{0xFF0C, 0xFF0C},
+		{0xFF1A, 0xFF1B},
+	},
+	{{0x3105, 0x312F}},
+	{{0x3040, 0x30FF}, {0x4E00, 0x9FA5}},
+}
+
+// youtuEnd returns the end of the run of one of youtuScripts at s[i:], or i.
+func youtuEnd(s []byte, i int) int {
+	for _, set := range youtuScripts {
+		end := i
+		for {
+			r, n := runeAt(s, end)
+			if !inRanges(set, r) {
+				break
 			}
-			if end > i {
-				return end
-			}
+			end += n
 		}
-		return i
-	}}
+		if end > i {
+			return end
+		}
+	}
+	return i
 }

@@ -69,6 +69,9 @@ func (w *wordRule) next(s []byte, i int) int {
 	}
 	r, n := runeAt(s, i)
 	c := classOf(r)
+	if w.word == hanWords && isHan(r) {
+		return hanEnd(s, i)
+	}
 	if end := w.lettersEnd(s, i, r, n, c); end > i {
 		if w.contraction == wordEnd {
 			end = contractionEnd(s, end, true)
@@ -98,7 +101,7 @@ func (w *wordRule) lettersEnd(s []byte, i int, r rune, n int, c class) int {
 	start := i
 	if !w.starts(r, c) {
 		if r == '\r' || r == '\n' || c&(letter|number) != 0 {
-			return w.hanEnd(s, i)
+			return i
 		}
 		next, m := runeAt(s, i+n)
 		if m == 0 || !w.starts(next, classOf(next)) {
@@ -128,16 +131,15 @@ func (w *wordRule) starts(r rune, c class) bool {
 	return c&w.letters != 0 && (w.word != hanWords || !isHan(r))
 }
 
-// hanEnd returns the end of the run of Han at s[i:] where that is a word of its own, else i.
-func (w *wordRule) hanEnd(s []byte, i int) int {
-	for w.word == hanWords {
+// hanEnd returns the end of the run of Han at s[i:].
+func hanEnd(s []byte, i int) int {
+	for {
 		r, n := runeAt(s, i)
 		if !isHan(r) {
-			break
+			return i
 		}
 		i += n
 	}
-	return i
 }
 
 // casedEnd returns the end of `U*l+|U+l*`, with U any letter but a-z and l any letter but A-Z. The letters

@@ -84,7 +84,10 @@ func TestSetRows(t *testing.T) {
 		t.Run(typ.String(), func(t *testing.T) {
 			for layout := range layouts {
 				shapes := []tensor.Shape{{rowLength(typ), 5, 2, 1}}
-				if !typ.Quantized() || typ == tensor.Q8_0 { // the other encoders take their time
+				switch { // some encoders search long for their scales
+				case typ.Quantized() && typ != tensor.Q8_0 && layout != i%layouts:
+					continue
+				case !typ.Quantized() || typ == tensor.Q8_0:
 					shapes = append(shapes, tensor.Shape{4096, 5, 1, 1}, tensor.Shape{1024, 5, 1, 3}, tensor.Shape{256, 4, 1, 1})
 				}
 				for _, s := range shapes {

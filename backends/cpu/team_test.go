@@ -35,7 +35,7 @@ func TestTeamSteps(t *testing.T) {
 	for _, size := range []int{1, 2, 5} {
 		tm := newTeam(size)
 		var steps []step
-		const n, total = 200, 37
+		const n, total, rounds = 80, 37, 10
 		var taken [n][total]atomic.Int32
 		var done [n]atomic.Int32
 		for i := range n {
@@ -56,7 +56,7 @@ func TestTeamSteps(t *testing.T) {
 			})
 		}
 		deadline(t, func() {
-			for range 20 {
+			for range rounds {
 				for i := range done {
 					done[i].Store(0)
 				}
@@ -67,8 +67,8 @@ func TestTeamSteps(t *testing.T) {
 		})
 		for i := range n {
 			for j := range total {
-				if c := taken[i][j].Load(); c != 20 {
-					t.Fatalf("%d workers: item %d of step %d was taken %d times, want 20", size, j, i, c)
+				if c := taken[i][j].Load(); c != rounds {
+					t.Fatalf("%d workers: item %d of step %d was taken %d times, want %d", size, j, i, c, rounds)
 				}
 			}
 		}
@@ -83,7 +83,7 @@ func TestTeamFailures(t *testing.T) {
 		tm := newTeam(size)
 		r := rand.New(rand.NewPCG(1, uint64(size)))
 		deadline(t, func() {
-			for round := range 400 {
+			for round := range 150 {
 				n := 1 + r.IntN(30)
 				bad, item := r.IntN(n), r.IntN(8)
 				failing := r.IntN(4) > 0
