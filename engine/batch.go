@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/tenon-go/tenon/internal/cast"
 	"github.com/tenon-go/tenon/kv"
@@ -38,6 +40,7 @@ func (e *TokenError) Unwrap() error { return ErrBatch }
 // staging is what a run's inputs and results pass through; it grows to the largest run and stays.
 type staging struct {
 	ids, pos, seqs, rows []int32
+	last                 []int32 // by sequence: its highest position so far
 	mask                 []float32
 
 	// Results of the last call: rows of width numbers.
@@ -51,6 +54,7 @@ func (s *staging) init(c *kv.Cache, o Options) {
 	n := o.Batch
 	s.ids, s.pos, s.seqs, s.rows = make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n)
 	s.rowsOf = make([]int, 0, n)
+	s.last = make([]int32, o.Sequences)
 	cells := 0
 	for i := range c.Groups() {
 		cells = max(cells, c.Group(i).Cells)
@@ -59,10 +63,11 @@ func (s *staging) init(c *kv.Cache, o Options) {
 }
 
 // Decode takes tokens through the model, in as many runs as it takes, and keeps the logits of those
-// with Output set: see Logits. Tokens of one sequence stand in order.
+// with Output set: see Logits. Positions of one sequence rise.
 //
 // On an error the cache is as it was before the call, but for windows that have moved on. Errors:
-// *TokenError, kv.ErrFull, a cancelled ctx's error, or a device's.
+// ErrBatch for none, *TokenError, *kv.FullError, the error and the cause of a cancelled ctx, ErrClosed,
+// or what a device says.
 func (e *Engine) Decode(ctx context.Context, tokens []Token) error {
 	return e.decode(ctx, tokens, false)
 }
@@ -102,15 +107,14 @@ func (e *Engine) decode(ctx context.Context, tokens []Token, hidden bool) error 
 	if err := e.check(tokens); err != nil {
 		return err
 	}
+	if err := cancelled(ctx); err != nil {
+		return err
+	}
 	if err := e.shift(ctx); err != nil {
 		return err
 	}
 	for from := 0; from < len(tokens); from += e.opt.Batch {
-		err := cancelled(ctx)
-		if err == nil {
-			err = e.runTokens(ctx, tokens, from, min(from+e.opt.Batch, len(tokens)), hidden)
-		}
-		if err != nil {
+		if err := e.runTokens(ctx, tokens, from, min(from+e.opt.Batch, len(tokens)), hidden); err != nil {
 			s.rowsOf = s.rowsOf[:0]
 			if undo := e.forget(tokens[:from]); undo != nil {
 				return fmt.Errorf("%w; the cache keeps a part of the batch: %w", err, undo)
@@ -121,10 +125,15 @@ func (e *Engine) decode(ctx context.Context, tokens []Token, hidden bool) error 
 	return nil
 }
 
-// check reports the first token that cannot be. Positions are the cache's to check.
+// check reports the first token that cannot be, or that there is no room for all: a long prompt must
+// not run for minutes before its end is refused.
 func (e *Engine) check(tokens []Token) error {
 	if len(tokens) == 0 {
 		return fmt.Errorf("engine: %w: it is empty", ErrBatch)
+	}
+	last := e.batch.last
+	for q := range last {
+		last[q] = int32(e.cache.MaxPos(q))
 	}
 	for i, t := range tokens {
 		switch {
@@ -132,8 +141,23 @@ func (e *Engine) check(tokens []Token) error {
 			return &TokenError{i, t, fmt.Sprintf("ids are 0 to %d", e.model.Vocab-1)}
 		case t.Seq < 0 || int(t.Seq) >= e.opt.Sequences:
 			return &TokenError{i, t, fmt.Sprintf("sequences are 0 to %d", e.opt.Sequences-1)}
-		case t.Pos < 0:
-			return &TokenError{i, t, "positions are 0 or more"}
+		case t.Pos < 0 || t.Pos == math.MaxInt32:
+			return &TokenError{i, t, fmt.Sprintf("positions are 0 to %d", math.MaxInt32-1)}
+		case t.Pos <= last[t.Seq]:
+			return &TokenError{i, t, fmt.Sprintf("the sequence has reached position %d", last[t.Seq])}
+		}
+		last[t.Seq] = t.Pos
+	}
+	return e.Fits(len(tokens))
+}
+
+// Fits reports why the cache has no room for n more tokens, over all sequences: nil or a *kv.FullError.
+// Layers with a sliding window do not count: their tokens make room as they leave it.
+func (e *Engine) Fits(n int) error {
+	for i := range e.cache.Groups() {
+		g := e.cache.Group(i)
+		if free := g.Cells - e.cache.Used(i); g.Window == 0 && n > free {
+			return &kv.FullError{Group: i, Need: n, Free: free, Cells: g.Cells}
 		}
 	}
 	return nil
@@ -141,15 +165,12 @@ func (e *Engine) check(tokens []Token) error {
 
 // forget takes the tokens of runs that are done out of the cache again.
 func (e *Engine) forget(tokens []Token) error {
-	for i, t := range tokens {
-		first := true // of its sequence
-		for _, u := range tokens[:i] {
-			first = first && u.Seq != t.Seq
+	for _, t := range tokens {
+		if e.cache.MaxPos(int(t.Seq)) < int(t.Pos) {
+			continue // it has gone with one before it
 		}
-		if first {
-			if err := e.cache.Remove(int(t.Seq), int(t.Pos), -1); err != nil {
-				return err
-			}
+		if err := e.cache.Remove(int(t.Seq), int(t.Pos), -1); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -200,14 +221,17 @@ func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots, hidden bool) err
 		return err
 	}
 	if err := r.exec.Run(ctx); err != nil {
+		if errors.Is(err, ctx.Err()) {
+			return cancelled(ctx)
+		}
 		return fmt.Errorf("engine: %w", err)
+	}
+	if len(s.rows) == 0 {
+		return nil
 	}
 	result := g.Logits
 	if hidden {
 		result = g.Hidden
-	}
-	if len(s.rows) == 0 {
-		return nil
 	}
 	have := len(s.rowsOf) * s.width
 	need := have + len(s.rows)*s.width

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/buffer"
@@ -23,6 +24,7 @@ type Engine struct {
 	memory  *sched.Memory
 	runs    runs
 	batch   staging
+	places  []string // the device of each layer, and of what comes after them
 	closed  bool
 }
 
@@ -40,6 +42,7 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.devices = e.opt.all()
+	e.places = append(slices.Clone(e.opt.LayerDevices), e.opt.LayerDevices[m.Layers-1])
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
@@ -57,7 +60,10 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	}
 	e.memory = new(sched.Memory)
 	e.batch.init(e.cache, e.opt)
-	return e, e.reserve()
+	if err = e.reserve(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // layerMemory returns the memory that a layer's weights and cache lie in. What comes before the layers
@@ -112,7 +118,7 @@ func (e *Engine) plan(shape model.Batch) (*model.Graph, *sched.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{Layers: append(e.opt.LayerDevices, e.opt.LayerDevices[e.model.Layers-1])})
+	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{Layers: e.places})
 	return g, plan, err
 }
 
@@ -222,10 +228,14 @@ func (e *Engine) run(shape model.Batch) (*run, error) {
 	return r, e.runs.add(r)
 }
 
-// cancelled reports the error of ctx before work begins.
+// cancelled returns an error that matches both ctx's error and its cause, or nil.
 func cancelled(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("engine: %w", context.Cause(ctx))
+	err := ctx.Err()
+	if err == nil {
+		return nil
 	}
-	return nil
+	if cause := context.Cause(ctx); cause != err {
+		return fmt.Errorf("engine: %w: %w", err, cause)
+	}
+	return fmt.Errorf("engine: %w", err)
 }

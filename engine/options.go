@@ -67,6 +67,11 @@ func (o Options) complete(context, layers int) (Options, error) {
 	if len(o.Devices) == 0 {
 		return o, &OptionError{"Devices", 0, "at least one"}
 	}
+	for i, d := range o.Devices {
+		if name := d.Info().Owner.Device; o.device(name) != o.Devices[i] {
+			return o, &OptionError{"Devices", name + " twice", "each device once"}
+		}
+	}
 	if o.Context == 0 {
 		o.Context = min(context, DefaultContext)
 	}

@@ -27,7 +27,7 @@ type Graph struct {
 	// Inputs, to be written before each run; nil where the graph has no use for one.
 	TokenIDs *tensor.Tensor   // I32 [Tokens]
 	Pos      *tensor.Tensor   // I32 [Tokens]
-	HiddenIn *tensor.Tensor   // F32 [width, Tokens], the target\'s hidden states; nil but for drafts
+	HiddenIn *tensor.Tensor   // F32 [width, Tokens], the target's hidden states; nil but for drafts
 	OutRows  *tensor.Tensor   // I32 [Outputs], which rows are wanted; nil if all are
 	Slots    []*tensor.Tensor // by cache group: I64 [Tokens], the cell that each token is written to
 	Masks    []*tensor.Tensor // by cache group: F32 [Cells, Tokens], 0 or -Inf
