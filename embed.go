@@ -12,33 +12,30 @@ import (
 // Embed returns the embedding of a text: the model's hidden states [width], pooled as the file says
 // (their mean if it says nothing) and scaled to length 1.
 //
-// Errors: ErrEmpty for a text without tokens, kv.ErrFull for one that does not fit, a cancelled ctx's
-// cause, ErrClosed.
+// Errors: ErrEmpty for a text without tokens, kv.ErrFull for one that does not fit, the error and the
+// cause of a cancelled ctx, ErrClosed.
 func (m *Model) Embed(ctx context.Context, text string) ([]float32, error) {
+	if text == "" {
+		return nil, ErrEmpty
+	}
 	ids, err := m.tok.Encode(text, tokenizer.EncodeOptions{AddSpecial: true})
 	if err != nil {
 		return nil, err
 	}
-	if len(ids) == 0 || text == "" {
+	if len(ids) == 0 {
 		return nil, ErrEmpty
 	}
+	ctx, done := m.call(ctx)
+	defer done()
 	seq, err := m.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pooling := m.Params().Pooling
-	batch := make([]engine.Token, len(ids))
-	for i, id := range ids {
-		wanted := pooling != model.PoolCLS && pooling != model.PoolLast ||
-			pooling == model.PoolCLS && i == 0 || pooling == model.PoolLast && i == len(ids)-1
-		batch[i] = engine.Token{ID: id, Pos: int32(i), Seq: seq, Output: wanted}
-	}
-	var sum []float64
-	err = m.with(func(e *engine.Engine) error {
-		if err := e.Embed(ctx, batch); err != nil {
+	sum := make([]float64, m.Params().Embd)
+	err = m.inTurns(ctx, m.pooled(ids, seq), func(e *engine.Engine, run []engine.Token) error {
+		if err := e.Embed(ctx, run); err != nil {
 			return err
 		}
-		sum = make([]float64, e.Params().Embd)
 		for i := range e.Outputs() {
 			for j, v := range e.Hidden(i) {
 				sum[j] += float64(v)
@@ -53,6 +50,23 @@ func (m *Model) Embed(ctx context.Context, text string) ([]float32, error) {
 		return nil, err
 	}
 	return normalized(sum), nil
+}
+
+// pooled returns ids as tokens of which those that the embedding is made of are outputs.
+func (m *Model) pooled(ids []int32, seq int32) []engine.Token {
+	pooling := m.Params().Pooling
+	tokens := make([]engine.Token, len(ids))
+	for i, id := range ids {
+		output := true
+		switch pooling {
+		case model.PoolCLS:
+			output = i == 0
+		case model.PoolLast:
+			output = i == len(ids)-1
+		}
+		tokens[i] = engine.Token{ID: id, Pos: int32(i), Seq: seq, Output: output}
+	}
+	return tokens
 }
 
 // normalized returns v scaled to length 1; zeros stay zeros. A mean needs no division before it.

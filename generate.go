@@ -2,10 +2,13 @@ package tenon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/kv"
@@ -16,11 +19,12 @@ import (
 // GenerateOptions says what to generate. The zero value is greedy, until the model ends the text or the
 // context is full.
 type GenerateOptions struct {
-	// MaxTokens ends the text after so many tokens; 0 means when the context is full.
+	// MaxTokens ends the text after so many tokens; 0 means when the context is full. More than the
+	// context has room for is an error when it is full, not before.
 	MaxTokens int
 	// Sampling chooses among the model's candidates; zero is greedy.
 	Sampling sample.Params
-	// Stop ends the text before any of these strings.
+	// Stop ends the text before the first of these strings, which are UTF-8. Empty ones do nothing.
 	Stop []string
 	// IgnoreEOS goes on after tokens that end a text.
 	IgnoreEOS bool
@@ -35,6 +39,7 @@ type GenerateOptions struct {
 
 // Token is one step of a text.
 type Token struct {
+	// ID is -1 for what is left at the end of a text that was held back until then.
 	ID int32
 	// Text is what is complete with this token. It may be empty, when a character or a stop string may
 	// be in the making, and always is valid UTF-8.
@@ -65,8 +70,9 @@ const (
 //	for tok, err := range m.Generate(ctx, prompt, opt) { ... }
 //
 // An error ends the range. Errors: ErrEmpty for a prompt without tokens, kv.ErrFull for a prompt that
-// does not fit or a MaxTokens that the context has no room for, *sample.ParamError, a cancelled ctx's
-// cause, ErrClosed. Breaking out of the loop frees the sequence.
+// does not fit or a MaxTokens that the context has no room for, *sample.ParamError,
+// *engine.OptionError, the error and the cause of a cancelled ctx, ErrClosed. Breaking out of the loop
+// frees the sequence. The sequence may be ranged over again, and is generated anew then.
 func (m *Model) Generate(ctx context.Context, prompt string, opt GenerateOptions) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		g := generation{m: m, opt: opt, stats: opt.Stats, yield: yield}
@@ -74,6 +80,8 @@ func (m *Model) Generate(ctx context.Context, prompt string, opt GenerateOptions
 			g.stats = new(Stats)
 		}
 		*g.stats = Stats{}
+		ctx, done := m.call(ctx)
+		defer done()
 		if err := g.run(ctx, prompt); err != nil && !g.abandoned {
 			yield(Token{}, err)
 		}
@@ -99,6 +107,9 @@ type generation struct {
 func (g *generation) run(ctx context.Context, prompt string) (err error) {
 	if prompt == "" {
 		return ErrEmpty
+	}
+	if err := g.opt.check(); err != nil {
+		return err
 	}
 	ids, err := g.m.tok.Encode(prompt, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: g.opt.ParseSpecial})
 	if err != nil {
@@ -136,6 +147,19 @@ func (g *generation) run(ctx context.Context, prompt string) (err error) {
 	return g.continues(ctx, id)
 }
 
+// check reports the first option that cannot be. The sampler checks its own.
+func (o *GenerateOptions) check() error {
+	if o.MaxTokens < 0 {
+		return &engine.OptionError{Name: "MaxTokens", Value: o.MaxTokens, Wants: "0 or more"}
+	}
+	for _, s := range o.Stop {
+		if !utf8.ValidString(s) { // it could match within a character
+			return &engine.OptionError{Name: "Stop", Value: strconv.Quote(s), Wants: "UTF-8"}
+		}
+	}
+	return nil
+}
+
 // prompt takes the prompt through the model and returns the first token after it.
 func (g *generation) prompt(ctx context.Context, ids []int32) (int32, error) {
 	batch := make([]engine.Token, len(ids))
@@ -150,13 +174,15 @@ func (g *generation) prompt(ctx context.Context, ids []int32) (int32, error) {
 	return id, err
 }
 
-// step takes tokens through the model and chooses the next.
-func (g *generation) step(ctx context.Context, batch []engine.Token) (id int32, err error) {
-	err = g.m.with(func(e *engine.Engine) error {
-		if err := e.Decode(ctx, batch); err != nil {
+// step takes tokens, of which the last alone is an output, through the model and chooses the next.
+func (g *generation) step(ctx context.Context, tokens []engine.Token) (id int32, err error) {
+	err = g.m.inTurns(ctx, tokens, func(e *engine.Engine, run []engine.Token) error {
+		if err := e.Decode(ctx, run); err != nil {
 			return err
 		}
-		id, err = g.sampler.Sample(e.Logits(0))
+		if len(e.Outputs()) > 0 {
+			id, err = g.sampler.Sample(e.Logits(0))
+		}
 		return err
 	})
 	return id, err
@@ -192,12 +218,14 @@ func (g *generation) continues(ctx context.Context, id int32) error {
 		case last:
 			g.stats.Finish = FinishLength
 			return nil
-		case g.opt.MaxTokens == 0 && g.m.full(g.seq):
-			return g.finish(FinishLength)
 		}
 		g.next[0] = engine.Token{ID: id, Pos: g.pos, Seq: g.seq, Output: true}
 		g.pos++
-		if id, err = g.step(ctx, g.next[:]); err != nil {
+		id, err = g.step(ctx, g.next[:])
+		if errors.Is(err, kv.ErrFull) && g.opt.MaxTokens == 0 {
+			return g.finish(FinishLength)
+		}
+		if err != nil {
 			return fmt.Errorf("after %d tokens: %w", g.stats.Tokens, err)
 		}
 	}
@@ -210,13 +238,6 @@ func (g *generation) finish(why Finish) error {
 		g.abandoned = !g.yield(Token{ID: -1, Text: text}, nil)
 	}
 	return nil
-}
-
-// full reports whether the cache has no room for another token.
-func (m *Model) full(int32) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return !m.closed && m.engine.Cache().Free() == 0
 }
 
 // stopper finds stop strings in a text that comes in pieces.
@@ -260,5 +281,3 @@ func (s *stopper) flush() string {
 	s.held = ""
 	return text
 }
-
-var _ = kv.ErrFull // named by Generate's documentation

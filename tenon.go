@@ -20,12 +20,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
+	"strings"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/gguf"
+	"github.com/tenon-go/tenon/kv"
 	"github.com/tenon-go/tenon/model"
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tokenizer"
@@ -36,7 +38,23 @@ import (
 var (
 	ErrEmpty  = errors.New("the prompt is empty")
 	ErrClosed = errors.New("the model is closed")
+	ErrVocab  = errors.New("tokenizer and model do not fit together")
 )
+
+// VocabError says that a file's tokenizer has another number of tokens than its model has logits. It
+// matches ErrVocab.
+type VocabError struct {
+	File           string
+	Tokens, Logits int
+}
+
+// Error returns one line with both numbers.
+func (e *VocabError) Error() string {
+	return fmt.Sprintf("%s: the tokenizer has %d tokens, the model %d logits", e.File, e.Tokens, e.Logits)
+}
+
+// Unwrap returns ErrVocab.
+func (e *VocabError) Unwrap() error { return ErrVocab }
 
 // Model is an open model.
 type Model struct {
@@ -44,10 +62,14 @@ type Model struct {
 	tok  *tokenizer.Tokenizer
 	own  []backends.Device // devices made for this model alone
 
-	mu     sync.Mutex // guards the engine
+	// turn is full while somebody uses engine. It is no mutex, so that a call that waits can be
+	// cancelled.
+	turn   chan struct{}
 	engine *engine.Engine
-	closed bool
+	freed  bool
 
+	life      context.Context // until Close, with the cause ErrClosed
+	end       context.CancelCauseFunc
 	sequences chan int32 // those that are free
 }
 
@@ -94,8 +116,10 @@ func WithProgress(f func(done, total int64)) Option { return func(c *config) { c
 
 // Open opens the model at path; for a split one any of its parts.
 //
-// Errors: *gguf.FormatError, *model.ArchError, *model.TensorError, *tokenizer.MetadataError,
-// backends.ErrNoDevice, *engine.OptionError, *buffer.AllocError, or the file system's.
+// Errors: *gguf.FormatError and those of its getters, *model.ArchError, *model.TensorError,
+// *model.ParamError, *tokenizer.MetadataError, *tokenizer.UnsupportedError, *VocabError,
+// backends.ErrNoDevice, *engine.OptionError, *kv.ConfigError, *buffer.AllocError,
+// *sched.PlacementError for a type that no device can read, or the file system's.
 func Open(path string, options ...Option) (_ *Model, err error) {
 	var c config
 	for _, o := range options {
@@ -104,10 +128,11 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 	if c.threads < 0 {
 		return nil, &engine.OptionError{Name: "threads", Value: c.threads, Wants: "0 or more"}
 	}
-	m := &Model{}
+	m := &Model{turn: make(chan struct{}, 1)}
+	m.life, m.end = context.WithCancelCause(context.Background())
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, m.free())
+			err = errors.Join(err, m.Close())
 		}
 	}()
 	if m.file, err = gguf.Open(path); err != nil {
@@ -121,6 +146,9 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 	}
 	if m.engine, err = engine.New(m.file, c.engine); err != nil {
 		return nil, err
+	}
+	if tokens, logits := m.tok.Size(), m.Params().Vocab; tokens != logits {
+		return nil, &VocabError{path, tokens, logits}
 	}
 	m.sequences = make(chan int32, m.engine.Options().Sequences)
 	for i := range cap(m.sequences) {
@@ -141,7 +169,7 @@ func (m *Model) openDevices(c *config) error {
 	}
 	c.engine.Fallback = host
 	for _, name := range c.devices {
-		if name == host.Info().Owner.Device {
+		if strings.EqualFold(name, host.Info().Owner.Device) { // as backends.Open compares
 			c.engine.Devices = append(c.engine.Devices, host)
 			continue
 		}
@@ -168,8 +196,8 @@ func (m *Model) Metadata() *gguf.Metadata { return m.file.Metadata }
 
 // Memory reports what the model holds, device by device.
 func (m *Model) Memory() []engine.DeviceMemory {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
 	return m.engine.Memory()
 }
 
@@ -177,22 +205,25 @@ func (m *Model) Memory() []engine.DeviceMemory {
 // and not to a call of Generate or Embed at the same time.
 func (m *Model) Engine() *engine.Engine { return m.engine }
 
-// Close frees everything. Calls that are under way end with ErrClosed.
+// Close frees everything. Calls that are under way end soon, with ErrClosed. A second call does nothing.
+// Errors: *kv.BorrowedError while others read the cache: then nothing is freed, and Close can be called
+// again.
 func (m *Model) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+	m.end(ErrClosed)
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
+	if m.freed {
 		return nil
 	}
-	m.closed = true
-	return m.free()
-}
-
-func (m *Model) free() error {
 	var errs []error
 	if m.engine != nil {
-		errs = append(errs, m.engine.Close())
+		err := m.engine.Close()
+		if errors.Is(err, kv.ErrBorrowed) {
+			return err
+		}
+		errs = append(errs, err)
 	}
+	m.freed = true
 	for _, d := range m.own {
 		errs = append(errs, d.Close())
 	}
@@ -202,22 +233,36 @@ func (m *Model) free() error {
 	return errors.Join(errs...)
 }
 
+// call returns a context for work on behalf of ctx that also ends when the model is closed, and a
+// function to be called when it is done.
+func (m *Model) call(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(m.life, func() { cancel(ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
 // acquire waits for a free sequence.
 func (m *Model) acquire(ctx context.Context) (int32, error) {
+	if ctx.Err() != nil {
+		return 0, m.ended(ctx)
+	}
 	select {
 	case seq := <-m.sequences:
 		return seq, nil
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return 0, m.ended(ctx)
 	}
 }
 
 // release empties a sequence and gives it back.
 func (m *Model) release(seq int32) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
 	var err error
-	if !m.closed {
+	if !m.freed {
 		err = m.engine.Cache().Remove(int(seq), 0, -1)
 	}
 	m.sequences <- seq
@@ -225,11 +270,51 @@ func (m *Model) release(seq int32) error {
 }
 
 // with runs f while nobody else uses the engine.
-func (m *Model) with(f func(e *engine.Engine) error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+func (m *Model) with(ctx context.Context, f func(e *engine.Engine) error) error {
+	select {
+	case m.turn <- struct{}{}:
+	case <-ctx.Done():
+		return m.ended(ctx)
+	}
+	defer func() { <-m.turn }()
+	if m.life.Err() != nil {
 		return ErrClosed
 	}
-	return f(m.engine)
+	err := f(m.engine)
+	if err != nil && m.life.Err() != nil && errors.Is(err, ErrClosed) {
+		return ErrClosed // and not that some context was cancelled
+	}
+	return err
+}
+
+// inTurns has f take tokens through the engine, in runs of the engine's size. Others get their turn
+// between the runs. It asks first whether all tokens fit.
+func (m *Model) inTurns(ctx context.Context, tokens []engine.Token, f func(e *engine.Engine, run []engine.Token) error) error {
+	left := len(tokens)
+	for run := range slices.Chunk(tokens, m.engine.Options().Batch) {
+		err := m.with(ctx, func(e *engine.Engine) error {
+			if err := e.Fits(left); err != nil {
+				return err
+			}
+			return f(e, run)
+		})
+		if err != nil {
+			return err
+		}
+		left -= len(run)
+	}
+	return nil
+}
+
+// ended returns the error of a call whose context is done: one that matches both the context's error
+// and its cause.
+func (m *Model) ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	switch {
+	case m.life.Err() != nil:
+		return ErrClosed
+	case cause == err:
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

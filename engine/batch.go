@@ -43,11 +43,40 @@ type staging struct {
 	last                 []int32 // by sequence: its highest position so far
 	mask                 []float32
 
-	// Results of the last call: rows of width numbers.
-	out    []float32
+	// Results of the last call, and the token that each row belongs to.
+	logits, hidden rows
+	rowsOf         []int
+}
+
+// rows are results of the last call, one for each token that asked for them.
+type rows struct {
+	wanted bool
 	width  int
-	rowsOf []int // the token of each row
-	hidden bool  // rows are hidden states, not logits
+	values []float32
+}
+
+// begin forgets what there is and says whether rows of the given width are wanted.
+func (r *rows) begin(wanted bool, width int) {
+	r.wanted, r.width, r.values = wanted, width, r.values[:0]
+}
+
+// grow adds n rows and returns their memory.
+func (r *rows) grow(n int) []float32 {
+	have := len(r.values)
+	need := have + n*r.width
+	if cap(r.values) < need {
+		r.values = append(make([]float32, 0, need), r.values...)
+	}
+	r.values = r.values[:need]
+	return r.values[have:]
+}
+
+// row returns row i. It panics if there is none, like an index outside a slice.
+func (r *rows) row(i int) []float32 {
+	if i < 0 || (i+1)*r.width > len(r.values) {
+		panic(fmt.Sprintf("engine: no row %d of %d", i, len(r.values)/max(r.width, 1)))
+	}
+	return r.values[i*r.width : (i+1)*r.width]
 }
 
 func (s *staging) init(c *kv.Cache, o Options) {
@@ -69,41 +98,33 @@ func (s *staging) init(c *kv.Cache, o Options) {
 // ErrBatch for none, *TokenError, *kv.FullError, the error and the cause of a cancelled ctx, ErrClosed,
 // or what a device says.
 func (e *Engine) Decode(ctx context.Context, tokens []Token) error {
-	return e.decode(ctx, tokens, false)
+	return e.decode(ctx, tokens, true, e.drafts > 0)
 }
 
 // Embed is Decode for the hidden states after the last norm, without logits: see Hidden.
 func (e *Engine) Embed(ctx context.Context, tokens []Token) error {
-	return e.decode(ctx, tokens, true)
+	return e.decode(ctx, tokens, false, true)
 }
 
 // Logits returns the logits [vocabulary] of the i-th token of the last Decode that asked for them. They
 // are valid until the next call. It panics if there is no such row, like an index outside a slice.
-func (e *Engine) Logits(i int) []float32 { return e.batch.row(i, false) }
+func (e *Engine) Logits(i int) []float32 { return e.batch.logits.row(i) }
 
 // Hidden returns the hidden state [width] of the i-th token of the last Embed that asked for it, as
-// Logits does.
-func (e *Engine) Hidden(i int) []float32 { return e.batch.row(i, true) }
+// Logits does; and of the last Decode, while a Draft is open.
+func (e *Engine) Hidden(i int) []float32 { return e.batch.hidden.row(i) }
 
 // Outputs returns how many rows the last call has kept, and which token of its batch each belongs to.
 func (e *Engine) Outputs() []int { return e.batch.rowsOf }
 
-func (s *staging) row(i int, hidden bool) []float32 {
-	if s.hidden != hidden || i < 0 || i >= len(s.rowsOf) {
-		panic(fmt.Sprintf("engine: no row %d of %d", i, len(s.rowsOf)))
-	}
-	return s.out[i*s.width : (i+1)*s.width]
-}
-
-func (e *Engine) decode(ctx context.Context, tokens []Token, hidden bool) error {
+func (e *Engine) decode(ctx context.Context, tokens []Token, logits, hidden bool) error {
 	if e.closed {
 		return ErrClosed
 	}
 	s := &e.batch
-	s.rowsOf, s.hidden, s.width = s.rowsOf[:0], hidden, e.model.Vocab
-	if hidden {
-		s.width = e.model.Embd
-	}
+	s.forget()
+	s.logits.begin(logits, e.model.Vocab)
+	s.hidden.begin(hidden, e.model.Embd)
 	if err := e.check(tokens); err != nil {
 		return err
 	}
@@ -114,8 +135,8 @@ func (e *Engine) decode(ctx context.Context, tokens []Token, hidden bool) error 
 		return err
 	}
 	for from := 0; from < len(tokens); from += e.opt.Batch {
-		if err := e.runTokens(ctx, tokens, from, min(from+e.opt.Batch, len(tokens)), hidden); err != nil {
-			s.rowsOf = s.rowsOf[:0]
+		if err := e.runTokens(ctx, tokens, from, min(from+e.opt.Batch, len(tokens))); err != nil {
+			s.forget()
 			if undo := e.forget(tokens[:from]); undo != nil {
 				return fmt.Errorf("%w; the cache keeps a part of the batch: %w", err, undo)
 			}
@@ -177,7 +198,7 @@ func (e *Engine) forget(tokens []Token) error {
 }
 
 // runTokens takes tokens from..to through the model in one run.
-func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int, hidden bool) error {
+func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int) error {
 	s := &e.batch
 	s.ids, s.pos, s.seqs, s.rows = s.ids[:0], s.pos[:0], s.seqs[:0], s.rows[:0]
 	for i, t := range tokens[from:to] {
@@ -193,7 +214,7 @@ func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int, hi
 	if err := e.cache.Apply(slots); err != nil {
 		return err
 	}
-	if err := e.runSlots(ctx, slots, hidden); err != nil {
+	if err := e.runSlots(ctx, slots); err != nil {
 		if undo := e.cache.Undo(slots); undo != nil {
 			return fmt.Errorf("%w; the cache keeps the run's cells: %w", err, undo)
 		}
@@ -206,9 +227,9 @@ func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int, hi
 }
 
 // runSlots runs the staged tokens, whose cells are taken.
-func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots, hidden bool) error {
+func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots) error {
 	s := &e.batch
-	shape := model.Batch{Tokens: len(s.ids), Outputs: len(s.rows), Hidden: hidden, Exact: e.opt.Exact}
+	shape := model.Batch{Tokens: len(s.ids), Outputs: len(s.rows), Hidden: !s.logits.wanted, Exact: e.opt.Exact}
 	for i := range e.cache.Groups() {
 		shape.Cells[i] = e.cache.ReadCells(i)
 	}
@@ -229,17 +250,25 @@ func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots, hidden bool) err
 	if len(s.rows) == 0 {
 		return nil
 	}
-	result := g.Logits
-	if hidden {
-		result = g.Hidden
+	return s.read(r.exec, g)
+}
+
+// forget drops the results.
+func (s *staging) forget() {
+	s.rowsOf, s.logits.values, s.hidden.values = s.rowsOf[:0], s.logits.values[:0], s.hidden.values[:0]
+}
+
+// read adds a run's results.
+func (s *staging) read(exec *sched.Exec, g *model.Graph) error {
+	if s.logits.wanted {
+		if err := exec.Read(g.Logits, cast.Bytes(s.logits.grow(len(s.rows)))); err != nil {
+			return err
+		}
 	}
-	have := len(s.rowsOf) * s.width
-	need := have + len(s.rows)*s.width
-	if cap(s.out) < need {
-		s.out = append(make([]float32, 0, need), s.out[:have]...)
+	if s.hidden.wanted {
+		return exec.Read(g.Hidden, cast.Bytes(s.hidden.grow(len(s.rows))))
 	}
-	s.out = s.out[:need]
-	return r.exec.Read(result, cast.Bytes(s.out[have:need]))
+	return nil
 }
 
 // write fills the graph's inputs.

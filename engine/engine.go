@@ -25,6 +25,7 @@ type Engine struct {
 	runs    runs
 	batch   staging
 	places  []string // the device of each layer, and of what comes after them
+	drafts  int      // drafts that are open for this engine
 	closed  bool
 }
 
@@ -52,7 +53,7 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	if _, err = kv.Plan(cfg); err != nil { // a bad option, before anything is allocated
 		return nil, err
 	}
-	if e.weights, err = loadWeights(f, m, e.layerMemory, e.opt.Progress); err != nil {
+	if e.weights, err = loadWeights(m, e.layerMemory, nil, e.opt.Progress); err != nil {
 		return nil, err
 	}
 	if e.cache, err = kv.New(cfg); err != nil {

@@ -16,25 +16,33 @@ type weights struct {
 	copied  map[buffer.Owner]int64 // bytes uploaded
 }
 
-// home is where some weights go: memory of one device.
+// home is where some weights of a file go: memory of one device.
 type home struct {
+	file    *gguf.File
 	typ     buffer.Type
 	weights []model.Weight
 }
 
 // loadWeights binds every weight of m: to the mapped file where the device can use that, and to memory
-// of its own otherwise. memory says where each layer's weights go.
-func loadWeights(f *gguf.File, m *model.Model, memory func(layer int) buffer.Type, progress func(done, total int64)) (*weights, error) {
+// of its own otherwise. memory says where each layer's weights go. A weight that is the target's too is
+// bound to the target's memory if readable says that it can be read there.
+func loadWeights(m *model.Model, memory func(layer int) buffer.Type, readable func(t buffer.Type) bool, progress func(done, total int64)) (*weights, error) {
 	w := &weights{mapped: map[buffer.Owner]int64{}, copied: map[buffer.Owner]int64{}}
 	var homes []home
 	for _, x := range m.Weights {
+		if x.Target != nil && readable(x.Target.Storage.Buffer.Type()) {
+			if err := x.Bind(x.Target.Storage.Buffer, x.Target.Storage.Offset); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		typ := memory(x.Layer)
 		i := 0
-		for i < len(homes) && homes[i].typ != typ {
+		for i < len(homes) && (homes[i].typ != typ || homes[i].file != x.File) {
 			i++
 		}
 		if i == len(homes) {
-			homes = append(homes, home{typ: typ})
+			homes = append(homes, home{file: x.File, typ: typ})
 		}
 		homes[i].weights = append(homes[i].weights, x)
 	}
@@ -45,7 +53,7 @@ func loadWeights(f *gguf.File, m *model.Model, memory func(layer int) buffer.Typ
 		}
 	}
 	for _, h := range homes {
-		if err := w.load(f, h, told); err != nil {
+		if err := w.load(h, told); err != nil {
 			return nil, errors.Join(err, w.close())
 		}
 	}
@@ -53,8 +61,8 @@ func loadWeights(f *gguf.File, m *model.Model, memory func(layer int) buffer.Typ
 }
 
 // load binds the weights of one home.
-func (w *weights) load(f *gguf.File, h home, told func(n int64)) error {
-	imported, err := w.importFile(f, h.typ)
+func (w *weights) load(h home, told func(n int64)) error {
+	imported, err := w.importFile(h.file, h.typ)
 	if err != nil {
 		return err
 	}
@@ -68,7 +76,7 @@ func (w *weights) load(f *gguf.File, h home, told func(n int64)) error {
 		}
 		return nil
 	}
-	return w.upload(f, h, told)
+	return w.upload(h, told)
 }
 
 // importFile returns a buffer of typ over each part of the mapped file, or nil if typ cannot use it.
@@ -89,7 +97,7 @@ func (w *weights) importFile(f *gguf.File, typ buffer.Type) ([]buffer.Buffer, er
 }
 
 // upload copies the weights into buffers that are as large as the device allows.
-func (w *weights) upload(f *gguf.File, h home, told func(n int64)) error {
+func (w *weights) upload(h home, told func(n int64)) error {
 	align := int64(h.typ.Alignment())
 	for rest := h.weights; len(rest) > 0; {
 		size, n := int64(0), 0
@@ -109,7 +117,7 @@ func (w *weights) upload(f *gguf.File, h home, told func(n int64)) error {
 		at := int64(0)
 		for _, x := range rest[:n] {
 			at = (at + align - 1) &^ (align - 1)
-			if _, err := b.WriteAt(f.Data(x.Info), at); err != nil {
+			if _, err := b.WriteAt(h.file.Data(x.Info), at); err != nil {
 				return fmt.Errorf("engine: weight %s: %w", x.Name, err)
 			}
 			if err := x.Bind(b, at); err != nil {

@@ -166,6 +166,9 @@ func (c *Cache) Apply(s *Slots) error {
 		}
 		for t, cell := range s.cells[i] {
 			g.take(int(cell), s.pos[t])
+			for _, m := range c.mirrors {
+				m.wrote(i, int(cell))
+			}
 			for _, q := range s.of(t) {
 				g.hold(q, int(cell))
 			}

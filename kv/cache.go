@@ -3,6 +3,7 @@ package kv
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -22,7 +23,8 @@ type Cache struct {
 	// changes counts what was done to the cells, so that old slots are noticed.
 	changes   uint64
 	slots     Slots
-	borrowers int
+	borrowers []string  // names of those who read the cache
+	mirrors   []*Mirror // of them those who copy it
 	closed    bool
 }
 
@@ -145,18 +147,14 @@ func (c *Cache) Free() int {
 // that holds a token, rounded up to Config.Pad, at most all of the group and never 0.
 func (c *Cache) ReadCells(i int) int { return c.groups[i].readCells() }
 
-// lend and giveBack count those who read the cache's memory without owning it.
-func (c *Cache) lend()     { c.borrowers++ }
-func (c *Cache) giveBack() { c.borrowers-- }
-
 // Close frees the memory. A second call does nothing. Errors: *BorrowedError while others read the
 // cache, which then stays open, or what the memory's owner says.
 func (c *Cache) Close() error {
 	if c.closed {
 		return nil
 	}
-	if c.borrowers > 0 {
-		return &BorrowedError{c.borrowers}
+	if len(c.borrowers) > 0 {
+		return &BorrowedError{slices.Clone(c.borrowers)}
 	}
 	c.closed = true
 	c.changes++

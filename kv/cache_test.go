@@ -236,17 +236,17 @@ func TestBorrowedCacheStaysOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.lend()
-	c.lend()
+	c.lend("one")
+	c.lend("another")
 	var lent *BorrowedError
-	if err := c.Close(); !errors.As(err, &lent) || !errors.Is(err, ErrBorrowed) || lent.Borrowers != 2 {
+	if err := c.Close(); !errors.As(err, &lent) || !errors.Is(err, ErrBorrowed) || len(lent.Borrowers) != 2 {
 		t.Errorf("Close: %v", err)
 	}
 	if _, err := c.Find(Batch{Pos: []int32{0}, Seq: []int32{0}}); err != nil {
 		t.Errorf("a cache that could not be closed does not work: %v", err)
 	}
-	c.giveBack()
-	c.giveBack()
+	c.giveBack("one")
+	c.giveBack("another")
 	if err := c.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}

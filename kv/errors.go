@@ -3,6 +3,7 @@ package kv
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // What can go wrong. Errors of this package match one of these with errors.Is.
@@ -136,11 +137,11 @@ func (e *MaskError) Error() string {
 func (e *MaskError) Unwrap() error { return ErrMask }
 
 // BorrowedError says that a cache cannot be closed while others read it. It matches ErrBorrowed.
-type BorrowedError struct{ Borrowers int }
+type BorrowedError struct{ Borrowers []string }
 
 // Error returns one line.
 func (e *BorrowedError) Error() string {
-	return fmt.Sprintf("kv: the cache cannot be closed: %d others read it: close them first", e.Borrowers)
+	return fmt.Sprintf("kv: the cache cannot be closed while it is read by %s: close that first", strings.Join(e.Borrowers, ", "))
 }
 
 // Unwrap returns ErrBorrowed.

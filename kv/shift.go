@@ -147,6 +147,14 @@ func (c *Cache) PendingShift(i int) ([]int32, bool) {
 // ClearShift says that K of group i has been rotated.
 func (c *Cache) ClearShift(i int) {
 	g := c.groups[i]
+	for cell, d := range g.shift {
+		if d == 0 {
+			continue
+		}
+		for _, m := range c.mirrors {
+			m.wrote(i, cell)
+		}
+	}
 	clear(g.shift)
 	g.shifted = 0
 }

@@ -74,13 +74,27 @@ func (l *loader) rope(mode tensor.RoPEMode, dims int) ropeParams {
 			BetaSlow:   l.FloatOr("rope.scaling.yarn_beta_slow", 1),
 			OrigCtx:    int32(l.IntOr("rope.scaling.original_context_length", l.m.Context)),
 		}
+		l.check(op.YaRN.OrigCtx > 0, "rope.scaling.original_context_length", "%d, want more than 0", op.YaRN.OrigCtx)
 	default:
 		l.check(false, "rope.scaling.type", "%q, want none, linear, yarn or longrope", kind)
 	}
 	l.check(op.Dims > 0 && op.Dims%2 == 0 && int(op.Dims) <= dims, "rope.dimension_count", "%d of a head of %d", op.Dims, dims)
 	l.check(op.Base > 0, "rope.freq_base", "%g, want more than 0", op.Base)
-	l.check(op.Scale > 0, "rope.scaling.factor", "%g, want more than 0", factor)
-	return ropeParams{op: op, freq: l.optional(-1, "rope_freqs.weight", int(op.Dims)/2)}
+	// A factor so small that its inverse is no number would turn every key into NaN.
+	l.check(op.Scale > 0 && op.Scale <= math.MaxFloat32, "rope.scaling.factor", "%g, want more than 0", factor)
+	freq := l.optional(-1, "rope_freqs.weight", int(op.Dims)/2)
+	if freq != nil && freq.Type != tensor.F32 {
+		l.err = &TensorError{File: l.f.Path(0), Name: freq.Name, Have: freq.Type.String(), Want: "F32"}
+	}
+	return ropeParams{op: op, freq: freq}
+}
+
+// rmsEps reads what RMS norms add to the mean square.
+func (l *loader) rmsEps() float32 {
+	const key = "attention.layer_norm_rms_epsilon"
+	eps := l.Float(key)
+	l.check(eps >= 0, key, "%g, want 0 or more", eps)
+	return eps
 }
 
 // turn returns x [headDim, heads, tokens] turned by the batch's positions.
@@ -287,10 +301,8 @@ type head struct{ norm, output *tensor.Tensor }
 
 // head reads both; a file without output.weight uses the token embedding for it.
 func (l *loader) head(embd *tensor.Tensor) head {
-	h := head{norm: l.output("output_norm.weight", l.m.Embd), output: l.output("output.weight", l.m.Embd, l.m.Vocab)}
-	if h.norm == nil {
-		h.norm = l.weight(-1, "output_norm.weight", l.m.Embd) // says what is missing
-	}
+	after := l.m.Layers
+	h := head{norm: l.weight(after, "output_norm.weight", l.m.Embd), output: l.optional(after, "output.weight", l.m.Embd, l.m.Vocab)}
 	if h.output == nil {
 		h.output = embd
 	}

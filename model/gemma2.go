@@ -36,7 +36,7 @@ type gemmaLayer struct {
 // newGemma2 reads Gemma 2: every other layer slides, scores and logits are capped.
 func newGemma2(l *loader) family {
 	m := &gemma{
-		eps:      l.Float("attention.layer_norm_rms_epsilon"),
+		eps:      l.rmsEps(),
 		logitCap: l.FloatOr("final_logit_softcapping", 30),
 	}
 	scoreCap := l.FloatOr("attn_logit_softcapping", 50)

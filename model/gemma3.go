@@ -10,12 +10,13 @@ func init() {
 
 func newGemma3(l *loader) family {
 	m := &gemma{
-		eps:      l.Float("attention.layer_norm_rms_epsilon"),
+		eps:      l.rmsEps(),
 		logitCap: l.FloatOr("final_logit_softcapping", 0),
 	}
 	window := l.IntOr("attention.sliding_window", 0)
 	period := l.IntOr("attention.sliding_window_pattern", 6)
 	slidingBase := l.FloatOr("rope.freq_base_swa", 10000)
+	l.check(slidingBase > 0, "rope.freq_base_swa", "%g, want more than 0", slidingBase)
 	const layersOf27B = 62
 	m.read(l, func(i int, layer *gemmaLayer, h heads) {
 		slides := window > 0 && (period == 0 || (i+1)%period != 0)

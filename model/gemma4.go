@@ -86,6 +86,7 @@ func (l *loader) gemma4Shape() gemma4Shape {
 	s.sliding.op.Base = l.FloatOr("rope.freq_base_swa", s.global.op.Base)
 	s.sliding.op.Dims = int32(l.IntOr("rope.dimension_count_swa", key))
 	s.sliding.op.Scale = 1
+	l.check(s.sliding.op.Base > 0, "rope.freq_base_swa", "%g, want more than 0", s.sliding.op.Base)
 	l.check(s.window > 0, "attention.sliding_window", "%d, want more than 0", s.window)
 	l.check(s.sliding.op.Dims > 0 && s.sliding.op.Dims%2 == 0 && int(s.sliding.op.Dims) <= key,
 		"rope.dimension_count_swa", "%d of a head of %d", s.sliding.op.Dims, key)
@@ -100,7 +101,7 @@ func (s *gemma4Shape) rope(i int) ropeParams {
 }
 
 func newGemma4(l *loader) family {
-	m := &gemma4{eps: l.Float("attention.layer_norm_rms_epsilon"), logitCap: l.FloatOr("final_logit_softcapping", 0)}
+	m := &gemma4{eps: l.rmsEps(), logitCap: l.FloatOr("final_logit_softcapping", 0)}
 	s := l.gemma4Shape()
 	embd := l.m.Embd
 	width := l.IntPerLayer("feed_forward_length", l.m.Layers)

@@ -24,7 +24,7 @@ type gemma4Assistant struct {
 }
 
 func newGemma4Assistant(l *loader) family {
-	m := &gemma4Assistant{eps: l.Float("attention.layer_norm_rms_epsilon")}
+	m := &gemma4Assistant{eps: l.rmsEps()}
 	target := l.needTarget("gemma4")
 	s := l.gemma4Shape()
 	embd, width := l.m.Embd, l.IntPerLayer("feed_forward_length", l.m.Layers)
@@ -64,7 +64,7 @@ func newGemma4Assistant(l *loader) family {
 		m.layers = append(m.layers, layer)
 	}
 	m.norm = l.weight(-1, "output_norm.weight", embd)
-	l.m.ReadsTarget = true
+	l.m.ReadsTarget, l.m.HiddenIn = true, out
 	return m
 }
 

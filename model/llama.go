@@ -31,7 +31,7 @@ type decoderLayer struct {
 // newDecoder reads a decoder whose pairs turn in the given mode, and whose queries and keys are normed
 // per head if qkNorm is set.
 func newDecoder(l *loader, mode tensor.RoPEMode, qkNorm bool) family {
-	m := &decoder{eps: l.Float("attention.layer_norm_rms_epsilon")}
+	m := &decoder{eps: l.rmsEps()}
 	embd := l.m.Embd
 	all := l.heads()
 	width := l.IntPerLayer("feed_forward_length", l.m.Layers)

@@ -45,12 +45,14 @@ func newLoader(f *gguf.File, arch string, target *Model) *loader {
 		}
 	}
 	l.check(p.Vocab > 0, "vocab_size", "%d, want more than 0", p.Vocab)
+	l.check(p.Pooling <= PoolLast, "pooling_type", "%d, want 0 to %d", p.Pooling, PoolLast)
 	return l
 }
 
-// check keeps an error about a hyper-parameter unless ok.
+// check keeps an error about a hyper-parameter unless ok. A key that could not be read comes first: its
+// value is 0, which may look wrong as well.
 func (l *loader) check(ok bool, key, format string, a ...any) {
-	if !ok && l.err == nil {
+	if !ok && l.ok() {
 		l.err = &ParamError{File: l.f.Path(0), Key: l.m.Arch + "." + key, Reason: fmt.Sprintf(format, a...)}
 	}
 }
@@ -68,7 +70,7 @@ func (l *loader) weight(layer int, name string, sizes ...int) *tensor.Tensor {
 	if t := l.optional(layer, name, sizes...); t != nil || !l.ok() {
 		return t
 	}
-	l.err = &TensorError{File: l.f.Path(0), Name: fullName(layer, name), Have: "nothing", Want: tensor.MakeShape(sizes...).String()}
+	l.err = &TensorError{File: l.f.Path(0), Name: l.fullName(layer, name), Have: "nothing", Want: tensor.MakeShape(sizes...).String()}
 	return nil
 }
 
@@ -77,7 +79,7 @@ func (l *loader) optional(layer int, name string, sizes ...int) *tensor.Tensor {
 	if !l.ok() {
 		return nil
 	}
-	name = fullName(layer, name)
+	name = l.fullName(layer, name)
 	if t, ok := l.byName[name]; ok {
 		return t
 	}
@@ -87,6 +89,10 @@ func (l *loader) optional(layer int, name string, sizes ...int) *tensor.Tensor {
 	}
 	if want := tensor.MakeShape(sizes...); info.Shape != want {
 		l.err = &TensorError{File: l.f.Path(info.Split), Name: name, Have: info.Shape.String(), Want: want.String()}
+		return nil
+	}
+	if want := typeFor(len(sizes), info.Type); want != "" {
+		l.err = &TensorError{File: l.f.Path(info.Split), Name: name, Have: info.Type.String() + " " + info.Shape.String(), Want: want}
 		return nil
 	}
 	t, err := tensor.NewLeaf(tensor.Weight, name, info.Type, info.Shape)
@@ -136,22 +142,27 @@ func (l *loader) borrow(name string) *tensor.Tensor {
 	return nil
 }
 
+// typeFor returns which types a weight of so many sizes can have, or "" if t is one of them: vectors are
+// read element by element, matrices row by row.
+func typeFor(sizes int, t tensor.DType) string {
+	switch {
+	case t == tensor.F32 || t == tensor.F16 || t == tensor.BF16:
+		return ""
+	case sizes == 1:
+		return "F32, F16 or BF16"
+	case !t.Quantized():
+		return "F32, F16, BF16 or a quantized type"
+	}
+	return ""
+}
+
 // fullName returns a weight's name in the file; layer -1 is before the layers, and one past the last
 // is after them.
-func fullName(layer int, name string) string {
-	if layer < 0 {
+func (l *loader) fullName(layer int, name string) string {
+	if layer < 0 || layer >= l.m.Layers {
 		return name
 	}
 	return fmt.Sprintf("blk.%d.%s", layer, name)
-}
-
-// output returns a weight that comes after the layers: it belongs with the last of them.
-func (l *loader) output(name string, sizes ...int) *tensor.Tensor {
-	t := l.optional(-1, name, sizes...)
-	if t != nil {
-		t.Layer = l.m.Layers
-	}
-	return t
 }
 
 // cache says what layer i keeps for attention.

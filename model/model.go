@@ -133,7 +133,10 @@ type Model struct {
 	// Memory is the engine's to choose.
 	Layer       []kv.LayerConfig
 	ReadsTarget bool
-	family      family
+	// HiddenIn is the width of the target's hidden states that a draft takes, and of those that it gives
+	// for its next step; 0 for a model that is none.
+	HiddenIn int
+	family   family
 }
 
 // family is a model's forward pass. It returns the hidden state after the last norm, for the rows that

@@ -100,9 +100,19 @@ func TestCopyTurned(t *testing.T) {
 				p := permutation(a)
 				r := newRig(t, uint64(a))
 				x := r.Permute(r.random(typ, s), p[0], p[1], p[2], p[3])
-				r.expect(devs[1:2], r.Apply(tensor.Copy{Type: typ}, x), r.input(x), 0)
+				r.expect(devs[1:2], r.Cast(x, typ), r.input(x), 0)
 			}
 		}
+	}
+}
+
+// TestCopyLong copies rows that more than one worker shares.
+func TestCopyLong(t *testing.T) {
+	devs := devices(t)
+	for layout := range 3 {
+		r := newRig(t, 1)
+		x := r.strided(tensor.F32, tensor.MakeShape(40000, 3), layout)
+		r.expect(devs, r.Cast(x, tensor.F32), r.input(x), 0)
 	}
 }
 

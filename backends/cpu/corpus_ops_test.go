@@ -84,6 +84,11 @@ func (k *corpusCase) build() []result {
 		return one(k.SumRows(k.Reshape(a, a.Shape.Elems())), arithmetic)
 	case "soft_max_ext":
 		return one(k.Apply(tensor.SoftMax{Scale: p.Scale, MaxBias: p.MaxBias}, a, k.in("mask"), k.in("sinks")), arithmetic)
+	case "ssm_conv":
+		return one(k.SSMConv(k.in("sx"), k.in("c")), arithmetic)
+	case "gated_delta_net":
+		op := tensor.GatedDeltaNet{States: p.States}
+		return one(k.Apply(op, k.in("q"), k.in("k"), k.in("v"), k.in("g"), k.in("beta"), k.in("state")), arithmetic)
 	case "rope":
 		return one(k.Apply(k.rope(), a, k.in("pos"), k.in("freq_factors")), angles)
 	}

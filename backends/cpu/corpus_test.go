@@ -28,7 +28,9 @@ type opCase struct {
 		Alpha, Limit               float32
 		Swapped, Split             bool
 		Order                      string
-		K, Dim                     int
+		K                          int `json:"k"`
+		Dim                        int
+		States                     int `json:"K"` // the other name of a parameter of other ops
 		Ne                         []int
 		Groups                     int      `json:"n_groups"`
 		Dims                       int32    `json:"n_dims"`

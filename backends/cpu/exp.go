@@ -34,6 +34,40 @@ func exp(x float64) float64 {
 	return t + t*r*(1+r*(1./2+r*(1./6+r*(1./24))))
 }
 
+// The same in float32, for the loops that run over whole activations: a conversion to float64 in each
+// turn would make it wait for the one before. The product k*unit32Hi is exact, as unit32Hi has few bits.
+const (
+	unit32Hi   = 0x1.62p-6
+	unit32Lo   = expUnit - unit32Hi
+	expShift32 = 3 << 22
+	expLeast32 = -127 * math.Ln2 // here the table gives 0
+	expMost32  = 128 * math.Ln2  // and here +Inf
+)
+
+// expTable32 is expTable for float32.
+var expTable32 = func() (table [expSteps]uint32) {
+	for i := range table {
+		table[i] = math.Float32bits(float32(math.Exp2(float64(i)/expSteps))) - uint32(i)<<18
+	}
+	return table
+}()
+
+// expf returns e^x to within two of a float32's last places; 0 where that is no normal number, and +Inf
+// from 88.71 on. NaN gives NaN.
+func expf(x float32) float32 {
+	if x < expLeast32 { // seldom so; min and max would cost more
+		x = expLeast32
+	}
+	if x > expMost32 {
+		x = expMost32
+	}
+	k := x*expScale + expShift32
+	bits := math.Float32bits(k)
+	k -= expShift32
+	r := x - k*unit32Hi - k*unit32Lo
+	return math.Float32frombits(expTable32[bits%expSteps]+bits<<18) * (1 + r*(1+r*(0.5+r*(1./6))))
+}
+
 // tanh returns the hyperbolic tangent of x to about 10 digits.
 func tanh(x float64) float64 {
 	if -0.125 < x && x < 0.125 { // the difference below would lose digits

@@ -35,19 +35,19 @@ var gates = [...]gate{
 	tensor.SiLU: {costly, func(dst, g, up []float32) {
 		up = up[:len(dst)]
 		for i, v := range g[:len(dst)] {
-			dst[i] = v * float32(1/(1+exp(-float64(v)))) * up[i]
+			dst[i] = v / (1 + expf(-v)) * up[i]
 		}
 	}},
 	tensor.GELU: {costly, func(dst, g, up []float32) {
 		up = up[:len(dst)]
 		for i, v := range g[:len(dst)] {
-			dst[i] = v * float32(1/(1+exp(gelu(float64(v))))) * up[i]
+			dst[i] = v / (1 + expf(gelu(v))) * up[i]
 		}
 	}},
 	tensor.GELUQuick: {costly, func(dst, g, up []float32) {
 		up = up[:len(dst)]
 		for i, v := range g[:len(dst)] {
-			dst[i] = v * float32(1/(1+exp(-1.702*float64(v)))) * up[i]
+			dst[i] = v / (1 + expf(-1.702*v)) * up[i]
 		}
 	}},
 	tensor.GELUErf: {costly, func(dst, g, up []float32) {
@@ -65,7 +65,7 @@ func swigluOAI(alpha, limit float32) func(dst, g, up []float32) {
 		for i, v := range g[:len(dst)] {
 			v = min(v, limit)
 			u := min(max(up[i], -limit), limit)
-			dst[i] = v * float32(1/(1+exp(-float64(alpha*v)))) * (u + 1)
+			dst[i] = v / (1 + expf(-alpha*v)) * (u + 1)
 		}
 	}
 }

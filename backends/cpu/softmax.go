@@ -89,17 +89,11 @@ func normalize(row []float32, most, sink float32) {
 		}
 		return
 	}
-	var total float64
 	for i, v := range row {
-		e := float32(exp(float64(v) - float64(most)))
-		row[i] = e
-		total += float64(e)
+		row[i] = expf(v - most)
 	}
-	if !math.IsInf(float64(sink), -1) {
-		total += exp(float64(sink) - float64(most))
-	}
-	share := 1 / total
+	share := float32(1 / (sum(row) + float64(expf(sink-most)))) // without a sink that is e^-Inf
 	for i, v := range row {
-		row[i] = float32(float64(v) * share)
+		row[i] = v * share
 	}
 }

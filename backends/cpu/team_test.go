@@ -91,12 +91,12 @@ func TestTeamFailures(t *testing.T) {
 				var steps []step
 				for i := range n {
 					steps = append(steps, func(w *worker) {
+						ran.Store(max(ran.Load(), int32(i)))
 						for {
 							from, _, ok := w.next(8, 1)
 							if !ok {
 								return
 							}
-							ran.Store(max(ran.Load(), int32(i)))
 							if failing && i == bad && from >= item {
 								w.r.fail(fmt.Errorf("%w in round %d", errBad, round))
 								return

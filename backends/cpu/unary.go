@@ -88,22 +88,22 @@ var functions = [...]function{
 	}},
 	tensor.Sigmoid: {costly, func(dst, x []float32) {
 		for i, v := range x[:len(dst)] {
-			dst[i] = float32(1 / (1 + exp(-float64(v))))
+			dst[i] = 1 / (1 + expf(-v))
 		}
 	}},
 	tensor.SiLU: {costly, func(dst, x []float32) {
 		for i, v := range x[:len(dst)] {
-			dst[i] = v * float32(1/(1+exp(-float64(v))))
+			dst[i] = v / (1 + expf(-v))
 		}
 	}},
 	tensor.GELU: {costly, func(dst, x []float32) {
 		for i, v := range x[:len(dst)] {
-			dst[i] = v * float32(1/(1+exp(gelu(float64(v)))))
+			dst[i] = v / (1 + expf(gelu(v)))
 		}
 	}},
 	tensor.GELUQuick: {costly, func(dst, x []float32) {
 		for i, v := range x[:len(dst)] {
-			dst[i] = v * float32(1/(1+exp(-1.702*float64(v))))
+			dst[i] = v / (1 + expf(-1.702*v))
 		}
 	}},
 	tensor.Tanh:     {costly, each(tanh)},
@@ -131,7 +131,7 @@ func each(f func(float64) float64) func(dst, x []float32) {
 
 // gelu returns the exponent of the tanh approximation: (1 + tanh(u))/2 is 1/(1 + e^-2u), here with
 // u = sqrt(2/π) * (x + 0.044715x³).
-func gelu(x float64) float64 { return -2 * math.Sqrt2 / sqrtPi * x * (1 + 0.044715*x*x) }
+func gelu(x float32) float32 { return -2 * math.Sqrt2 / sqrtPi * x * (1 + 0.044715*x*x) }
 
 const sqrtPi = 1.77245385090551602729816748334114518
 

@@ -144,6 +144,22 @@ func TestExp(t *testing.T) {
 			t.Fatalf("tanh(%g) is off by %g", x, d)
 		}
 	}
+	worst = 0
+	for x := float32(-87.3); x < 88.7; x += 0.00731 {
+		worst = max(worst, math.Abs(float64(expf(x))/math.Exp(float64(x))-1))
+	}
+	if worst > 2.4e-7 {
+		t.Errorf("in float32 off by %.3g relatively", worst)
+	}
+	inf := float32(math.Inf(1))
+	for x, want := range map[float32]float32{0: 1, -88.1: 0, -1e30: 0, -inf: 0, 88.73: inf, 1e30: inf, inf: inf} {
+		if expf(x) != want {
+			t.Errorf("expf(%g) = %g, want %g", x, expf(x), want)
+		}
+	}
+	if v := expf(float32(math.NaN())); v == v {
+		t.Errorf("expf(NaN) = %g", v)
+	}
 	if exp(math.Inf(-1)) > 1e-300 || float32(exp(math.Inf(1))) != float32(math.Inf(1)) || !math.IsNaN(exp(math.NaN())) {
 		t.Errorf("at infinities and NaN: %g %g %g", exp(math.Inf(-1)), exp(math.Inf(1)), exp(math.NaN()))
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command as people do. Beside testscript's own commands there are those below.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:      "testdata/script",
+		Deadline: time.Now().Add(time.Minute), // a command that hangs is killed with its stacks
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails":     scriptFails,
 			"tinymodel": scriptTinyModel,

@@ -1,12 +1,17 @@
 // Package tinymodel writes small models with random weights, so that tests need no download: whole
-// GGUF files with hyper-parameters, weights and a vocabulary that can spell any text.
+// GGUF files with hyper-parameters, weights and a vocabulary that can spell any text. Equal Configs
+// give equal files. What such a model says is noise, but it says the same each time.
 package tinymodel
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
 
 	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/tensor"
@@ -18,21 +23,23 @@ type Config struct {
 	Arch            string // "llama", "qwen2", "qwen3" or "qwen3moe"
 	Embd, Layers    int
 	Heads, KVHeads  int
-	HeadDim         int
+	HeadDim         int // Embd/Heads if 0
 	FeedForward     int
-	Vocab           int
+	Vocab           int // at least 260: three control tokens, one for each byte, one for a space
 	Context         int
-	Experts, Used   int // a mixture instead of feed-forward blocks if Experts is not 0
-	Type            tensor.DType
+	Experts, Used   int          // a mixture instead of feed-forward blocks if Experts is not 0
+	Type            tensor.DType // of the matrices; their rows must be whole numbers of its blocks
 	Seed            uint64
 	TiedEmbedding   bool // no output.weight
 	Biases          bool
-	RoPEFrequencies bool                                            // a rope_freqs.weight
-	Meta            func(m *gguf.Metadata)                          // changes the metadata before it is written
-	Tensors         func(t []gguf.TensorSource) []gguf.TensorSource // changes the tensors
+	RoPEFrequencies bool // a rope_freqs.weight
+
+	// Meta and Tensors change what is written, for tests of files that are wrong or unusual.
+	Meta    func(m *gguf.Metadata)
+	Tensors func(t []gguf.TensorSource) []gguf.TensorSource
 }
 
-// Default is the smallest model that has a bit of everything: two layers, two heads to a plane of keys.
+// Default is a model of two layers with two heads to each plane of keys: 145,000 weights.
 var Default = Config{
 	Arch: "llama", Embd: 64, Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 16, FeedForward: 96, Vocab: 320, Context: 128,
 }
@@ -58,10 +65,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// WriteFile writes the model that c describes to path. It panics on a Config that is no model: tests
-// are its only callers.
-func WriteFile(path string, c Config) error {
+// Write writes the model that c describes.
+func Write(w io.Writer, c Config) error {
 	c = c.withDefaults()
+	if c.Vocab < leastVocab {
+		return fmt.Errorf("tinymodel: a vocabulary of %d, want at least %d", c.Vocab, leastVocab)
+	}
 	meta := c.metadata()
 	if c.Meta != nil {
 		c.Meta(meta)
@@ -70,7 +79,41 @@ func WriteFile(path string, c Config) error {
 	if c.Tensors != nil {
 		tensors = c.Tensors(tensors)
 	}
-	return gguf.WriteFile(path, meta, tensors)
+	return gguf.Write(w, meta, tensors)
+}
+
+// WriteFile is Write to a file.
+func WriteFile(path string, c Config) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+	}()
+	return Write(f, c)
+}
+
+// Bytes returns the file of the model that c describes.
+func Bytes(t testing.TB, c Config) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Path writes the model that c describes to a folder that lasts as long as t, and returns its path.
+func Path(t testing.TB, c Config) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := WriteFile(path, c); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func (c *Config) metadata() *gguf.Metadata {
@@ -97,6 +140,9 @@ func (c *Config) metadata() *gguf.Metadata {
 	c.vocabulary(m)
 	return m
 }
+
+// leastVocab is what any text can be spelled with.
+const leastVocab = 3 + 256 + 1
 
 // vocabulary gives the model byte tokens, the printable characters, a few pairs, and fillers.
 func (c *Config) vocabulary(m *gguf.Metadata) {
@@ -169,8 +215,8 @@ func (c *Config) tensors() []gguf.TensorSource {
 			vector(name("attn_k_norm.weight"), c.HeadDim, 1, 0.1)
 		}
 		if c.Experts > 0 {
-			vectorAsMatrix := random(name("ffn_gate_inp.weight"), tensor.F32, tensor.MakeShape(c.Embd, c.Experts), 0, 1, r.Uint64())
-			all = append(all, vectorAsMatrix)
+			router := random(name("ffn_gate_inp.weight"), tensor.F32, tensor.MakeShape(c.Embd, c.Experts), 0, 1, r.Uint64())
+			all = append(all, router)
 			matrix(name("ffn_gate_exps.weight"), c.Embd, c.FeedForward, c.Experts)
 			matrix(name("ffn_up_exps.weight"), c.Embd, c.FeedForward, c.Experts)
 			matrix(name("ffn_down_exps.weight"), c.FeedForward, c.Embd, c.Experts)

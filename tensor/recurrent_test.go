@@ -1,0 +1,79 @@
+package tensor_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/tenon-go/tenon/tensor"
+)
+
+func ExampleSSMConv() {
+	// Filters of 4 over a window of 3 and 5 new tokens of 2 sequences.
+	filters := f32(4, 256)
+	infer(tensor.SSMConv{}, f32(8, 256, 2), filters)
+	infer(tensor.SSMConv{}, f32(2, 256, 2), filters)
+	// Output:
+	// F32 [256 5 2]
+	// wrong shape: inputs are [2 256 2], shorter than a window of 3
+}
+
+func ExampleGatedDeltaNet() {
+	// 4 heads of 48 share 2 of 32; 5 tokens of 2 sequences, of which the last 3 leave their state.
+	q, k, v := f32(32, 2, 5, 2), f32(32, 2, 5, 2), f32(48, 4, 5, 2)
+	g, beta, state := f32(1, 4, 5, 2), f32(1, 4, 5, 2), f32(32, 48, 4, 2)
+	infer(tensor.GatedDeltaNet{States: 3}, q, k, v, g, beta, state)
+	infer(tensor.GatedDeltaNet{States: 6}, q, k, v, g, beta, state)
+	// Output:
+	// F32 [192 202]
+	// wrong shape: 6 states of 5 tokens
+}
+
+func TestGatedDeltaNetRefusals(t *testing.T) {
+	good := func() []*tensor.Tensor {
+		return []*tensor.Tensor{f32(32, 2, 5, 2), f32(32, 2, 5, 2), f32(48, 4, 5, 2), f32(32, 4, 5, 2), f32(1, 4, 5, 2), f32(32, 48, 4, 2)}
+	}
+	if _, s, err := (tensor.GatedDeltaNet{States: 1}).Infer(good()); err != nil || s != tensor.MakeShape(192, 74) {
+		t.Fatalf("%v %v", s, err)
+	}
+	for i, bad := range []*tensor.Tensor{
+		f32(32, 1, 5, 2), f32(32, 3, 5, 2), f32(48, 3, 5, 2), f32(16, 4, 5, 2), f32(4, 5, 2), f32(48, 32, 4, 2),
+	} {
+		src := good()
+		src[i] = bad
+		if _, _, err := (tensor.GatedDeltaNet{States: 1}).Infer(src); !errors.Is(err, tensor.ErrShape) {
+			t.Errorf("source %d as %v: %v", i, bad, err)
+		}
+		src[i] = i32(5)
+		if _, _, err := (tensor.GatedDeltaNet{States: 1}).Infer(src); !errors.Is(err, tensor.ErrType) {
+			t.Errorf("source %d as I32: %v", i, err)
+		}
+	}
+	for _, states := range []int{-1, 0, 1 << 62} {
+		if _, _, err := (tensor.GatedDeltaNet{States: states}).Infer(good()); !errors.Is(err, tensor.ErrShape) {
+			t.Errorf("%d states: %v", states, err)
+		}
+	}
+	if _, _, err := (tensor.GatedDeltaNet{States: 1}).Infer(good()[:5]); !errors.Is(err, tensor.ErrArity) {
+		t.Errorf("5 sources: %v", err)
+	}
+}
+
+// TestGatedDeltaNetViews checks that both parts are views of one result.
+func TestGatedDeltaNetViews(t *testing.T) {
+	b := tensor.NewBuilder()
+	in := func(sizes ...int) *tensor.Tensor { return b.Input("in", tensor.F32, tensor.MakeShape(sizes...)) }
+	out, after := b.GatedDeltaNet(in(32, 2, 5, 2), in(32, 2, 5, 2), in(48, 4, 5, 2), in(1, 4, 5, 2), in(1, 4, 5, 2), in(32, 48, 4, 2), 3)
+	g, err := b.Build(out, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Nodes) != 1 || out.Root() != g.Nodes[0] || after.Root() != g.Nodes[0] {
+		t.Errorf("%d nodes", len(g.Nodes))
+	}
+	if out.Shape != tensor.MakeShape(48, 4, 5, 2) || after.Shape != tensor.MakeShape(32*48*4, 6) || after.Offset != 4*out.Shape.Elems() {
+		t.Errorf("out %v, after %v at %d", out, after, after.Offset)
+	}
+	if err := g.Verify(); err != nil {
+		t.Error(err)
+	}
+}
