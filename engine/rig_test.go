@@ -147,3 +147,22 @@ var families = []struct {
 	{"qwen2", tinymodel.Config{Arch: "qwen2", TiedEmbedding: true}},
 	{"qwen3", tinymodel.Config{Arch: "qwen3"}},
 }
+
+// withMeta returns c with some keys set, strings, float32 or uint32.
+func withMeta(c tinymodel.Config, keys map[string]any) tinymodel.Config {
+	c.Meta = func(m *gguf.Metadata) {
+		for k, v := range keys {
+			switch v := v.(type) {
+			case string:
+				m.Set(k, gguf.ValueOf(v))
+			case float32:
+				m.Set(k, gguf.ValueOf(v))
+			case uint32:
+				m.Set(k, gguf.ValueOf(v))
+			default:
+				panic(k)
+			}
+		}
+	}
+	return c
+}

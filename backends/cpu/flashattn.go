@@ -176,13 +176,13 @@ func (a *attention) block(f []float32, i, n, head int, q []float32) {
 	maximum, total := &f[a.off.maximum+i], &f[a.off.total+i]
 	sums := f[a.off.sums+i*a.dv:][:a.dv]
 	if greatest > *maximum || greatest != greatest {
-		down := exp32(*maximum - greatest)
+		down := expf(*maximum - greatest)
 		*total *= down
 		scaleF32(sums, down)
 		*maximum = greatest
 	}
 	for c, s := range scores {
-		p := exp32(s - *maximum)
+		p := expf(s - *maximum)
 		if p == 0 {
 			continue
 		}
@@ -198,12 +198,12 @@ func (a *attention) finish(f []float32, i, head, off int) {
 	if a.sinks.t != nil {
 		sink := element(a.sinks.t.Type, a.sinks.p[head*a.sinks.t.Stride[0]:])
 		if sink > maximum {
-			down := exp32(maximum - sink)
+			down := expf(maximum - sink)
 			total *= down
 			scaleF32(sums, down)
 			maximum = sink
 		}
-		total += exp32(sink - maximum)
+		total += expf(sink - maximum)
 	}
 	out := f32s(a.dst.p[off : off+4*a.dv])
 	if total == 0 { // all hidden
@@ -239,9 +239,7 @@ func addScaledF32Go(dst, x []float32, s float32) {
 	}
 }
 
-// exp32 and tanh32 are the functions of package math, rounded once.
-func exp32(x float32) float32 { return float32(math.Exp(float64(x))) }
-
+// tanh32 is math.Tanh, rounded once.
 func tanh32(x float32) float32 { return float32(math.Tanh(float64(x))) }
 
 // alibiSlopes returns the factor of each head's distance penalty, or nil where there is none. The

@@ -80,7 +80,8 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 				return nil, err
 			}
 		}
-		if n.Shape.Elems() > 0 {
+		// Indices into nothing are errors of the run, too.
+		if _, writes := n.Op.(tensor.SetRows); writes || n.Shape.Elems() > 0 {
 			kernels[n.Op.Kind()].compile(c)
 		}
 	}

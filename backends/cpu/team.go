@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -13,15 +14,19 @@ import (
 // goroutine that submits is worker 0; the others are goroutines that live as long as the team and
 // sleep while nothing is submitted.
 type team struct {
-	size int
-	mu   sync.Mutex // held by the submitter of a run
-	once sync.Once
-	work []chan *run // one for each worker but 0
-	r    run
+	size   int
+	mu     sync.Mutex // held by the submitter of a run
+	once   sync.Once
+	closed bool        // its workers are gone
+	work   []chan *run // one for each worker but 0
+	r      run
 
 	floats [][]float32 // scratch of each worker, grown at compile time
 	shared []byte      // scratch of all workers together
 }
+
+// errClosed is what a program of a closed device gives.
+var errClosed = errors.New("cpu: the device is closed")
 
 // A run is one submit of one program.
 type run struct {
@@ -100,6 +105,9 @@ func (t *team) submit(ctx context.Context, w0 *worker, steps []step) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return errClosed
+	}
 	t.once.Do(t.start)
 	r := &t.r
 	r.steps, r.ctx, r.done, r.n, r.err = steps, ctx, ctx.Done(), int32(t.size), nil
@@ -123,7 +131,7 @@ func (t *team) submit(ctx context.Context, w0 *worker, steps []step) error {
 func (t *team) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.once.Do(func() {}) // a team that never ran has no workers to end
+	t.closed = true
 	for _, c := range t.work {
 		close(c)
 	}

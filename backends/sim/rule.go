@@ -1,0 +1,88 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// defaultReason is what a device says when a rule refuses without a reason.
+const defaultReason = "a rule of the simulation refuses it"
+
+// check reports a name that is no op's, or a type without a layout.
+func (r *Rule) check() error {
+	for _, name := range r.Ops {
+		if !knownOp(name) {
+			return fmt.Errorf("a rule is about op %q, which there is not", name)
+		}
+	}
+	for _, t := range r.Types {
+		if !t.Valid() {
+			return fmt.Errorf("a rule is about %s, which has no known layout", t)
+		}
+	}
+	return nil
+}
+
+func knownOp(name string) bool {
+	for k := range tensor.NumKinds() {
+		if tensor.Kind(k).String() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether r is about n.
+func (r *Rule) matches(n *tensor.Tensor) bool {
+	if len(r.Ops) > 0 && !slices.Contains(r.Ops, n.Op.Kind().String()) {
+		return false
+	}
+	if len(r.Types) == 0 {
+		return true
+	}
+	listed, all := slices.Contains(r.Types, n.Type), slices.Contains(r.Types, n.Type)
+	for _, s := range n.Src {
+		if s == nil {
+			continue
+		}
+		in := slices.Contains(r.Types, s.Type)
+		listed, all = listed || in, all && in
+	}
+	if r.Allow {
+		return all
+	}
+	return listed
+}
+
+// Supports returns the reason of the rule that refuses n, or of Config.Support, or of the CPU backend.
+func (d *Device) Supports(n *tensor.Tensor) error {
+	if why := d.refuses(n); why != "" {
+		return &backends.UnsupportedError{Device: d.cfg.Name, Node: n.Name, Op: n.Op.Kind(), Reason: why}
+	}
+	return nil
+}
+
+func (d *Device) refuses(n *tensor.Tensor) string {
+	for i := range d.cfg.Rules {
+		r := &d.cfg.Rules[i]
+		switch {
+		case !r.matches(n):
+			continue
+		case r.Allow:
+		case r.Reason != "":
+			return r.Reason
+		default:
+			return defaultReason
+		}
+		break
+	}
+	if d.cfg.Support != nil {
+		if why := d.cfg.Support(n); why != "" {
+			return why
+		}
+	}
+	return reasonOf(d.inner.Supports(n))
+}
