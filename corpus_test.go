@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,4 +168,49 @@ func nmse(got, want []float32) float64 {
 		return math.Inf(1)
 	}
 	return diff / size
+}
+
+// TestCorpusStories generates, as a user would, the texts that the peer has written greedily. It walks
+// every model of the corpus that has one.
+func TestCorpusStories(t *testing.T) {
+	done := 0
+	for _, path := range testcorpus.Glob(t, "models/*/greedy.json") {
+		dir := filepath.Dir(path)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			var want struct {
+				Prompt    string
+				PromptIDs []int32 `json:"prompt_ids"`
+				IDs       []int32 `json:"greedy_ids"`
+				Text      string
+			}
+			readJSON(t, path, &want)
+			m, err := tenon.Open(dir + ".gguf")
+			if comesLater(err) {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			ids, err := m.Tokenizer().Encode(want.Prompt, encodeSpecial)
+			if err != nil || !slices.Equal(ids, want.PromptIDs) {
+				t.Errorf("the prompt is %v, want %v, %v", ids, want.PromptIDs, err)
+			}
+			text, ids, err := generate(t.Context(), m, want.Prompt, tenon.GenerateOptions{MaxTokens: len(want.IDs), IgnoreEOS: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(ids, want.IDs) {
+				t.Errorf("ids are %v, want %v", ids, want.IDs)
+			}
+			if text != want.Text {
+				t.Errorf("the text is %q, want %q", text, want.Text)
+			}
+			done++
+			t.Logf("%d tokens, %d bytes of text", len(ids), len(text))
+		})
+	}
+	if done == 0 && !t.Failed() {
+		t.Error("no text was compared")
+	}
 }

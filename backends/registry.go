@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,17 +30,52 @@ var registry struct {
 // Register adds a backend; its package calls it from init. It panics on a second backend of the same
 // name, and on one without a name or a Probe.
 func Register(b Backend) {
-	if b.Name == "" || b.Probe == nil {
-		panic("backends: a backend needs a name and a Probe")
-	}
 	registry.Lock()
 	defer registry.Unlock()
+	if b.Name == "" || b.Probe == nil {
+		panic("backends: a backend without a name or a Probe")
+	}
 	for _, e := range registry.entries {
 		if strings.EqualFold(e.Name, b.Name) {
 			panic("backends: " + b.Name + " is registered twice")
 		}
 	}
-	registry.entries = append(registry.entries, entry{b, sync.OnceValues(b.Probe)})
+	add(entry{b, sync.OnceValues(b.Probe)})
+}
+
+// Replace registers b in the place of the backend of its name, if there is one, until undo is called:
+// simulated devices take a name over in this way. What was opened before stays open. It panics on a
+// backend without a name or a Probe. Several Replaces of one name are undone in reverse order; undo does
+// nothing the second time.
+func Replace(b Backend) (undo func()) {
+	remove := func() (old []entry) {
+		registry.entries = slices.DeleteFunc(slices.Clone(registry.entries), func(e entry) bool {
+			if !strings.EqualFold(e.Name, b.Name) {
+				return false
+			}
+			old = append(old, e)
+			return true
+		})
+		return old
+	}
+	if b.Name == "" || b.Probe == nil {
+		panic("backends: a backend needs a name and a Probe")
+	}
+	registry.Lock()
+	defer registry.Unlock()
+	old := remove()
+	add(entry{b, sync.OnceValues(b.Probe)})
+	return sync.OnceFunc(func() {
+		registry.Lock()
+		defer registry.Unlock()
+		remove()
+		add(old...)
+	})
+}
+
+// add sorts es into the registry, which is locked.
+func add(es ...entry) {
+	registry.entries = append(registry.entries, es...)
 	slices.SortStableFunc(registry.entries, func(a, b entry) int {
 		if a.Priority != b.Priority {
 			return b.Priority - a.Priority
@@ -78,7 +114,7 @@ func entries() []entry {
 // whose name the device's begins with. Errors: ErrNoDevice, with the names that there are.
 func Open(name string) (Device, error) {
 	var known []string
-	var reasons []string
+	var reasons []error
 	for _, e := range entries() {
 		known = append(known, e.Name)
 		if len(name) < len(e.Name) || !strings.EqualFold(name[:len(e.Name)], e.Name) {
@@ -86,7 +122,7 @@ func Open(name string) (Device, error) {
 		}
 		devices, err := e.probe()
 		if err != nil {
-			reasons = append(reasons, err.Error())
+			reasons = append(reasons, err)
 		}
 		known = known[:len(known)-1]
 		for _, d := range devices {
@@ -96,9 +132,13 @@ func Open(name string) (Device, error) {
 			known = append(known, d.Info().Owner.Device)
 		}
 	}
-	err := fmt.Errorf("backends: %w: %q; there are %s", ErrNoDevice, name, strings.Join(known, ", "))
+	there := "there are " + strings.Join(known, ", ")
+	if len(known) == 0 {
+		there = "no backend is linked in that has one"
+	}
+	err := fmt.Errorf("backends: %w: %q; %s", ErrNoDevice, name, there)
 	if len(reasons) > 0 {
-		err = fmt.Errorf("%w (%s)", err, strings.Join(reasons, "; "))
+		err = fmt.Errorf("%w (%w)", err, errors.Join(reasons...))
 	}
 	return nil, err
 }

@@ -44,21 +44,28 @@ func (h *Host) Used() int64 { return h.used.Load() }
 
 // Alloc returns size zeroed bytes.
 func (h *Host) Alloc(size int64) (Buffer, error) {
-	used := h.used.Add(size)
-	available := int64(-1)
-	if h.limit > 0 {
-		available = h.limit - (used - size)
+	if size < 0 || size > h.MaxSize() { // before it is counted: others allocate at the same time
+		return nil, &AllocError{Type: h.Name(), Size: size, Available: h.available()}
 	}
-	if size < 0 || size > h.MaxSize() || h.limit > 0 && used > h.limit {
+	used := h.used.Add(size)
+	if h.limit > 0 && used > h.limit {
 		h.used.Add(-size)
-		return nil, &AllocError{Type: h.Name(), Size: size, Available: available}
+		return nil, &AllocError{Type: h.Name(), Size: size, Available: h.available()}
 	}
 	m, err := mmap.Anon(int(size))
 	if err != nil {
 		h.used.Add(-size)
-		return nil, &AllocError{Type: h.Name(), Size: size, Available: available, Err: err}
+		return nil, &AllocError{Type: h.Name(), Size: size, Available: h.available(), Err: err}
 	}
 	return &hostBuffer{typ: h, mem: m.Bytes(), free: m.Close, counted: size}, nil
+}
+
+// available returns the bytes that the limit leaves, or -1 if there is no limit.
+func (h *Host) available() int64 {
+	if h.limit <= 0 {
+		return -1
+	}
+	return max(0, h.limit-h.used.Load())
 }
 
 // Import returns a Buffer over host memory where it lies. Its bytes may be read-only, as those of a

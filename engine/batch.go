@@ -46,6 +46,7 @@ type staging struct {
 	// Results of the last call, and the token that each row belongs to.
 	logits, hidden rows
 	rowsOf         []int
+	allHidden      bool // hidden holds a row for every token
 }
 
 // rows are results of the last call, one for each token that asked for them.
@@ -94,11 +95,20 @@ func (s *staging) init(c *kv.Cache, o Options) {
 // Decode takes tokens through the model, in as many runs as it takes, and keeps the logits of those
 // with Output set: see Logits. Positions of one sequence rise.
 //
-// On an error the cache is as it was before the call, but for windows that have moved on. Errors:
-// ErrBatch for none, *TokenError, *kv.FullError, the error and the cause of a cancelled ctx, ErrClosed,
+// On an error the cache is as it was before the call, but for windows that have moved on, and recurrent
+// layers: of a call of several runs these go back no further than their snapshots. What is done then
+// stays in the cache, and the error matches kv.ErrRollback too. Errors: ErrBatch for none, *TokenError, *kv.FullError, the error and the cause of a cancelled ctx, ErrClosed,
 // or what a device says.
 func (e *Engine) Decode(ctx context.Context, tokens []Token) error {
-	return e.decode(ctx, tokens, true, e.drafts > 0)
+	return e.decode(ctx, tokens, true, false)
+}
+
+// DecodeHidden is Decode that keeps hidden states too: of the tokens with Output set; or, if all is set,
+// of every token, and Hidden(i) is then that of token i of the batch.
+func (e *Engine) DecodeHidden(ctx context.Context, tokens []Token, all bool) error {
+	e.batch.allHidden = all
+	defer func() { e.batch.allHidden = false }()
+	return e.decode(ctx, tokens, true, true)
 }
 
 // Embed is Decode for the hidden states after the last norm, without logits: see Hidden.
@@ -111,7 +121,7 @@ func (e *Engine) Embed(ctx context.Context, tokens []Token) error {
 func (e *Engine) Logits(i int) []float32 { return e.batch.logits.row(i) }
 
 // Hidden returns the hidden state [width] of the i-th token of the last Embed that asked for it, as
-// Logits does; and of the last Decode, while a Draft is open.
+// Logits does; and of the last DecodeHidden.
 func (e *Engine) Hidden(i int) []float32 { return e.batch.hidden.row(i) }
 
 // Outputs returns how many rows the last call has kept, and which token of its batch each belongs to.
@@ -134,8 +144,9 @@ func (e *Engine) decode(ctx context.Context, tokens []Token, logits, hidden bool
 	if err := e.shift(ctx); err != nil {
 		return err
 	}
-	for from := 0; from < len(tokens); from += e.opt.Batch {
-		if err := e.runTokens(ctx, tokens, from, min(from+e.opt.Batch, len(tokens))); err != nil {
+	for from, to := 0, 0; from < len(tokens); from = to {
+		to = e.runEnd(tokens, from)
+		if err := e.runTokens(ctx, tokens, from, to); err != nil {
 			s.forget()
 			if undo := e.forget(tokens[:from]); undo != nil {
 				return fmt.Errorf("%w; the cache keeps a part of the batch: %w", err, undo)
@@ -197,6 +208,16 @@ func (e *Engine) forget(tokens []Token) error {
 	return nil
 }
 
+// runEnd returns where the run that begins at token from ends.
+func (e *Engine) runEnd(tokens []Token, from int) int {
+	s := &e.batch
+	s.seqs = s.seqs[:0]
+	for _, t := range tokens[from:min(from+e.opt.Batch, len(tokens))] {
+		s.seqs = append(s.seqs, t.Seq)
+	}
+	return from + e.cache.RunLength(s.seqs)
+}
+
 // runTokens takes tokens from..to through the model in one run.
 func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int) error {
 	s := &e.batch
@@ -229,7 +250,8 @@ func (e *Engine) runTokens(ctx context.Context, tokens []Token, from, to int) er
 // runSlots runs the staged tokens, whose cells are taken.
 func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots) error {
 	s := &e.batch
-	shape := model.Batch{Tokens: len(s.ids), Outputs: len(s.rows), Hidden: !s.logits.wanted, Exact: e.opt.Exact}
+	shape := model.Batch{Tokens: len(s.ids), Outputs: len(s.rows), Hidden: !s.logits.wanted, Exact: e.opt.Exact, Sequences: slots.Sequences()}
+	shape.AllHidden = s.allHidden && len(s.rows) < len(s.ids)
 	for i := range e.cache.Groups() {
 		shape.Cells[i] = e.cache.ReadCells(i)
 	}
@@ -247,9 +269,6 @@ func (e *Engine) runSlots(ctx context.Context, slots *kv.Slots) error {
 		}
 		return fmt.Errorf("engine: %w", err)
 	}
-	if len(s.rows) == 0 {
-		return nil
-	}
 	return s.read(r.exec, g)
 }
 
@@ -260,13 +279,17 @@ func (s *staging) forget() {
 
 // read adds a run's results.
 func (s *staging) read(exec *sched.Exec, g *model.Graph) error {
-	if s.logits.wanted {
+	if s.logits.wanted && len(s.rows) > 0 {
 		if err := exec.Read(g.Logits, cast.Bytes(s.logits.grow(len(s.rows)))); err != nil {
 			return err
 		}
 	}
-	if s.hidden.wanted {
-		return exec.Read(g.Hidden, cast.Bytes(s.hidden.grow(len(s.rows))))
+	n := len(s.rows)
+	if s.allHidden {
+		n = len(s.ids)
+	}
+	if s.hidden.wanted && n > 0 {
+		return exec.Read(g.Hidden, cast.Bytes(s.hidden.grow(n)))
 	}
 	return nil
 }
@@ -281,6 +304,12 @@ func (e *Engine) write(exec *sched.Exec, g *model.Graph, slots *kv.Slots) error 
 		return err
 	}
 	if err := writeInput(exec, g.OutRows, s.rows); err != nil {
+		return err
+	}
+	if err := writeInput(exec, g.StateReads, slots.StateReads()); err != nil {
+		return err
+	}
+	if err := writeInput(exec, g.StateWrites, slots.StateWrites()); err != nil {
 		return err
 	}
 	for i, mask := range g.Masks {

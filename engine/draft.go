@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tenon-go/tenon/backends"
@@ -18,14 +19,17 @@ import (
 
 // DraftOptions sets up a Draft. The zero value puts it where the layers lie that it reads.
 type DraftOptions struct {
-	// Devices run the draft, layers spread evenly over them. Nil means the devices that own the cache
-	// layers that it reads.
+	// Devices run the draft, layers spread evenly over them unless LayerDevices says otherwise. Nil means
+	// the devices that own the cache layers that it reads.
 	Devices []backends.Device
+	// LayerDevices names the device of each layer, one of Devices or the target's fallback.
+	LayerDevices []string
 	// Mirror keeps a copy of the layers that the draft reads on its own devices. It is never done unasked.
 	Mirror bool
-	// TypeK and TypeV are types that were asked for the draft's cache. It has none of its own, so that
-	// asking for others than the target's is refused.
-	TypeK, TypeV *tensor.DType
+	// TypeK, TypeV, Context and Sequences are what was asked for the draft's cache, and nil or 0 where
+	// nothing was. It has none of its own, so that asking for others than the target's is refused.
+	TypeK, TypeV       *tensor.DType
+	Context, Sequences int
 }
 
 // Draft runs a model that guesses what its target comes to: it reads the target's cache and hidden
@@ -117,28 +121,38 @@ func draftSources(target, draft *model.Model) []int {
 	return sources
 }
 
-// place finds the draft's devices.
+// place finds the draft's devices, and that of each layer.
 func (d *Draft) place(opt DraftOptions, sources []int) error {
-	layers := d.model.Layers
-	d.devices = slices.Clone(opt.Devices)
-	if len(opt.Devices) > 0 {
-		d.places = spread(opt.Devices, layers)
-	} else {
-		for i := range layers {
-			dev := d.target.devices[0]
-			if l, ok := d.target.cache.Layer(sources[i]); ok {
-				dev = d.target.owner(l.K.Storage.Buffer.Type())
-			}
-			d.places = append(d.places, dev.Info().Owner.Device)
-			if !slices.Contains(d.devices, dev) {
-				d.devices = append(d.devices, dev)
-			}
+	o := Options{Devices: opt.Devices, LayerDevices: opt.LayerDevices, Fallback: d.target.opt.Fallback}
+	if len(o.Devices) == 0 {
+		if o.LayerDevices != nil {
+			return &OptionError{"LayerDevices", o.LayerDevices, "Devices beside them"}
+		}
+		o.Devices, o.LayerDevices = d.owners(sources)
+	}
+	if err := o.checkDevices(); err != nil {
+		return err
+	}
+	if err := o.placeLayers(d.model.Layers); err != nil {
+		return err
+	}
+	d.devices, d.places = o.all(), o.LayerDevices
+	return nil
+}
+
+// owners returns the devices that own what the layers of the draft read, and the one of each layer.
+func (d *Draft) owners(sources []int) (devices []backends.Device, places []string) {
+	for _, source := range sources {
+		dev := d.target.devices[0] // for a layer without a source, which the share refuses
+		if l, ok := d.target.cache.Layer(source); ok {
+			dev = d.target.owner(l.K.Storage.Buffer.Type())
+		}
+		places = append(places, dev.Info().Owner.Device)
+		if !slices.Contains(devices, dev) {
+			devices = append(devices, dev)
 		}
 	}
-	if f := d.target.opt.Fallback; f != nil && !slices.Contains(d.devices, f) {
-		d.devices = append(d.devices, f)
-	}
-	return nil
+	return devices, places
 }
 
 // owner returns the engine's device that owns memory of type t.
@@ -165,7 +179,9 @@ func (d *Draft) layerMemory(layer int) buffer.Type {
 
 // share borrows the target's cache.
 func (d *Draft) share(opt DraftOptions, sources []int) (kv.Reader, error) {
-	cfg := kv.ShareConfig{Borrower: d.name, TypeK: opt.TypeK, TypeV: opt.TypeV, Readable: d.readable}
+	cfg := kv.ShareConfig{
+		Borrower: d.name, TypeK: opt.TypeK, TypeV: opt.TypeV, Cells: opt.Context, MaxSeqs: opt.Sequences, Readable: d.readable,
+	}
 	for i, l := range d.model.Layer {
 		cfg.Layers = append(cfg.Layers, kv.ShareLayer{
 			Layer: l.Layer, Source: sources[i], HeadsKV: l.HeadsKV, KeyDim: l.KeyDim, ValueDim: l.ValueDim,
@@ -297,8 +313,10 @@ func (d *Draft) stage(tokens []DraftToken) error {
 			why = fmt.Sprintf("ids are 0 to %d", d.model.Vocab-1)
 		case t.Seq < 0 || int(t.Seq) >= d.target.opt.Sequences:
 			why = fmt.Sprintf("sequences are 0 to %d", d.target.opt.Sequences-1)
-		case t.Pos < 0:
-			why = "positions are 0 or more"
+		case t.Pos < 0 || t.Pos == math.MaxInt32:
+			why = fmt.Sprintf("positions are 0 to %d", math.MaxInt32-1)
+		case d.target.cache.MaxPos(int(t.Seq)) < 0:
+			why = "the target has nothing of the sequence"
 		case len(t.Hidden) != s.hidden.width:
 			why = fmt.Sprintf("a hidden state of %d, want %d", len(t.Hidden), s.hidden.width)
 		}

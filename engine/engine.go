@@ -67,32 +67,49 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	return e, nil
 }
 
-// layerMemory returns the memory that a layer's weights and cache lie in. What comes before the layers
+// layerMemory returns the memory that a layer's weights lie in. What comes before the layers
 // goes with the first, what comes after them with the last.
 func (e *Engine) layerMemory(layer int) buffer.Type {
 	layer = min(max(layer, 0), e.model.Layers-1)
-	return e.opt.device(e.opt.LayerDevices[layer]).BufferTypes()[0]
+	return e.opt.anyDevice(e.opt.LayerDevices[layer]).BufferTypes()[0]
+}
+
+// cacheMemory returns the memory that a layer's cache lies in.
+func (e *Engine) cacheMemory(layer int) buffer.Type {
+	if name := e.opt.CacheDevice; name != "" {
+		return e.opt.anyDevice(name).BufferTypes()[0]
+	}
+	return e.layerMemory(layer)
 }
 
 func (e *Engine) cacheConfig() kv.Config {
 	layers := append([]kv.LayerConfig(nil), e.model.Layer...)
 	for i := range layers {
 		if layers[i].Reuse < 0 {
-			layers[i].Memory = e.layerMemory(layers[i].Layer)
+			layers[i].Memory = e.cacheMemory(layers[i].Layer)
 		}
 	}
+	states := append([]kv.StateConfig(nil), e.model.State...)
+	for i := range states {
+		states[i].Memory = e.cacheMemory(states[i].Layer)
+	}
 	return kv.Config{
+		States: states, Snapshots: e.opt.Snapshots,
 		Layers: layers, Cells: e.opt.Context, MaxSeqs: e.opt.Sequences, MaxBatch: e.opt.Batch,
-		TypeK: e.opt.CacheK, TypeV: e.opt.CacheV,
+		TypeK: e.opt.CacheK, TypeV: e.opt.CacheV, FullWindow: e.opt.FullWindow,
 	}
 }
 
 // reserve plans the largest run and allocates its memory.
 func (e *Engine) reserve() error {
-	for _, shape := range []model.Batch{
-		e.fullShape(e.opt.Batch, min(e.opt.Sequences, e.opt.Batch)),
-		e.fullShape(1, 1),
-	} {
+	seqs := min(e.opt.Sequences, e.opt.Batch)
+	shapes := []model.Batch{e.fullShape(e.opt.Batch, seqs), e.fullShape(1, 1)}
+	if e.cache.Recurrent() { // the most states are read and written by a run of all sequences
+		all := e.fullShape(e.opt.Batch/seqs*seqs, seqs)
+		all.Sequences = seqs
+		shapes = append(shapes, all)
+	}
+	for _, shape := range shapes {
 		_, plan, err := e.plan(shape)
 		if err != nil {
 			return err
@@ -104,9 +121,12 @@ func (e *Engine) reserve() error {
 	return nil
 }
 
-// fullShape is a run over a cache that is full.
+// fullShape is a run of one sequence over a cache that is full.
 func (e *Engine) fullShape(tokens, outputs int) model.Batch {
 	shape := model.Batch{Tokens: tokens, Outputs: outputs, Exact: e.opt.Exact}
+	if e.cache.Recurrent() {
+		shape.Sequences = 1
+	}
 	for i := range e.cache.Groups() {
 		shape.Cells[i] = e.cache.Group(i).Cells
 	}

@@ -21,14 +21,26 @@ type Options struct {
 	// Devices run the model, in the order of preference; layers are spread evenly over them unless
 	// LayerDevices says otherwise.
 	Devices []backends.Device
-	// LayerDevices names the device of each layer; the part after the last layer belongs with it.
+	// LayerDevices names the device of each layer, one of Devices or Fallback; the part after the last layer belongs with it.
 	LayerDevices []string
 	// Fallback runs what none of Devices can run. It may be one of them.
 	Fallback backends.Device
+	// CacheDevice names the device, one of Devices or Fallback, whose memory holds the whole cache. Empty
+	// means that each layer's lies where its weights do.
+	CacheDevice string
 
 	Context   int // tokens that the cache holds, over all sequences; the trained context, at most 4096, if 0
 	Batch     int // tokens of a run; 512 if 0
 	Sequences int // that can be kept apart; 1 if 0
+
+	// Snapshots is how many tokens can be taken from the end of a sequence again that recurrent layers
+	// have seen, as after a draft that was not accepted. Each costs a state of every sequence. Models
+	// without such layers need none and ignore it.
+	Snapshots int
+
+	// FullWindow keeps what has left the window of layers with one, so that a sequence can be taken back
+	// to any position: for the engine of a draft, which runs ahead. It costs the cells of a full layer.
+	FullWindow bool
 
 	CacheK, CacheV tensor.DType // F16 if both are 0, which is F32: say ExactCache for that
 	ExactCache     bool         // keys and values are kept in F32
@@ -64,13 +76,8 @@ const defaultBatch = 512
 // complete checks o and fills in what it leaves open for a model trained on context tokens, of the
 // given number of layers.
 func (o Options) complete(context, layers int) (Options, error) {
-	if len(o.Devices) == 0 {
-		return o, &OptionError{"Devices", 0, "at least one"}
-	}
-	for i, d := range o.Devices {
-		if name := d.Info().Owner.Device; o.device(name) != o.Devices[i] {
-			return o, &OptionError{"Devices", name + " twice", "each device once"}
-		}
+	if err := o.checkDevices(); err != nil {
+		return o, err
 	}
 	if o.Context == 0 {
 		o.Context = min(context, DefaultContext)
@@ -93,21 +100,49 @@ func (o Options) complete(context, layers int) (Options, error) {
 			return o, &OptionError{x.name, x.value, "1 or more"}
 		}
 	}
+	if o.Snapshots < 0 {
+		return o, &OptionError{"Snapshots", o.Snapshots, "0 or more"}
+	}
 	if o.ExactCache && (o.CacheK != tensor.F32 || o.CacheV != tensor.F32) {
 		return o, &OptionError{"CacheK and CacheV", fmt.Sprintf("%v and %v", o.CacheK, o.CacheV), "nothing beside ExactCache"}
 	}
+	return o, o.placeLayers(layers)
+}
+
+// checkDevices reports a list of devices that is empty or names one twice, or a home of the cache that is
+// none of them.
+func (o *Options) checkDevices() error {
+	if len(o.Devices) == 0 {
+		return &OptionError{"Devices", 0, "at least one"}
+	}
+	seen := map[string]bool{}
+	for _, d := range o.Devices {
+		name := d.Info().Owner.Device
+		if seen[name] {
+			return &OptionError{"Devices", name + " twice", "each device once"}
+		}
+		seen[name] = true
+	}
+	if o.CacheDevice != "" && o.anyDevice(o.CacheDevice) == nil {
+		return &OptionError{"CacheDevice", o.CacheDevice, "the name of one of Devices, or of Fallback"}
+	}
+	return nil
+}
+
+// placeLayers fills in or checks LayerDevices.
+func (o *Options) placeLayers(layers int) error {
 	if o.LayerDevices == nil {
 		o.LayerDevices = spread(o.Devices, layers)
 	}
 	if len(o.LayerDevices) != layers {
-		return o, &OptionError{"LayerDevices", len(o.LayerDevices), fmt.Sprintf("one for each of %d layers", layers)}
+		return &OptionError{"LayerDevices", len(o.LayerDevices), fmt.Sprintf("one for each of %d layers", layers)}
 	}
 	for _, name := range o.LayerDevices {
-		if o.device(name) == nil {
-			return o, &OptionError{"LayerDevices", name, "the name of one of Devices"}
+		if o.anyDevice(name) == nil {
+			return &OptionError{"LayerDevices", name, "the name of one of Devices, or of Fallback"}
 		}
 	}
-	return o, nil
+	return nil
 }
 
 // spread gives each device an equal run of layers.
@@ -127,6 +162,14 @@ func (o *Options) device(name string) backends.Device {
 		}
 	}
 	return nil
+}
+
+// anyDevice is device, or the fallback of the name.
+func (o *Options) anyDevice(name string) backends.Device {
+	if d := o.device(name); d != nil || o.Fallback == nil || o.Fallback.Info().Owner.Device != name {
+		return d
+	}
+	return o.Fallback
 }
 
 // all returns the devices that a plan may use: the fallback comes last.

@@ -146,6 +146,7 @@ var families = []struct {
 	{"mixture", tinymodel.Config{Experts: 4}},
 	{"qwen2", tinymodel.Config{Arch: "qwen2", TiedEmbedding: true}},
 	{"qwen3", tinymodel.Config{Arch: "qwen3"}},
+	{"qwen35", tinymodel.Qwen35(tinymodel.Config{})},
 }
 
 // withMeta returns c with some keys set, strings, float32 or uint32.

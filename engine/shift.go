@@ -11,9 +11,6 @@ import (
 // shift turns the keys of cells whose position was changed by Cache().Add, before anything reads them.
 // It is rare, so that its graph is built each time.
 func (e *Engine) shift(ctx context.Context) error {
-	// Keys of which only some layers are turned would be of no use, and one pass over them is short:
-	// it is not cancelled once it has begun.
-	ctx = context.WithoutCancel(ctx)
 	for i := range e.cache.Groups() {
 		if deltas, pending := e.cache.PendingShift(i); pending {
 			if err := e.shiftGroup(ctx, i, deltas); err != nil {
@@ -46,7 +43,9 @@ func (e *Engine) shiftGroup(ctx context.Context, i int, deltas []int32) (err err
 	if err := writeInput(exec, g.Cells, g.All); err != nil {
 		return err
 	}
-	if err := exec.Run(ctx); err != nil {
+	// Keys of which only some layers are turned would be of no use, and one pass over them is short:
+	// it is not cancelled once it has begun.
+	if err := exec.Run(context.WithoutCancel(ctx)); err != nil {
 		e.cache.Clear() // some layers may be turned and others not
 		return fmt.Errorf("engine: moving positions failed and the cache was cleared: %w", err)
 	}

@@ -35,6 +35,7 @@ type Slots struct {
 	prev  []int32 // highest position of each of seqs before its token
 	cells [][]int64
 	sweep []bool // for each group, whether tokens expire first
+	state stateSlots
 }
 
 // Tokens returns the number of tokens of the batch.
@@ -82,6 +83,11 @@ func (c *Cache) Find(b Batch) (*Slots, error) {
 			return nil, err
 		}
 		s.cells[i], s.sweep[i] = cells, sweep
+	}
+	if c.states != nil {
+		if err := c.states.find(s); err != nil {
+			return nil, err
+		}
 	}
 	s.applied, s.changes = false, c.changes
 	return s, nil
@@ -174,6 +180,9 @@ func (c *Cache) Apply(s *Slots) error {
 			}
 		}
 	}
+	if c.states != nil {
+		c.states.apply(s)
+	}
 	if _, err := s.advance(); err != nil {
 		panic("kv: slots that Find has checked: " + err.Error())
 	}
@@ -183,7 +192,7 @@ func (c *Cache) Apply(s *Slots) error {
 }
 
 // Undo gives back the cells that Apply took, after a run that failed or was cancelled. Tokens that had
-// expired to make room stay lost. Errors: ErrStale if the cache has changed since Apply, ErrClosed.
+// expired and snapshots that were given up to make room stay lost. Errors: ErrStale if the cache has changed since Apply, ErrClosed.
 func (c *Cache) Undo(s *Slots) error {
 	if err := c.current(s, true); err != nil {
 		return err
@@ -194,6 +203,9 @@ func (c *Cache) Undo(s *Slots) error {
 				g.drop(q, int(cell)/blockCells, 1<<(cell%blockCells))
 			}
 		}
+	}
+	if c.states != nil {
+		c.states.undo(s)
 	}
 	s.retreat(len(s.seqs))
 	c.changes++

@@ -15,6 +15,8 @@ type Cache struct {
 	buffers  []buffer.Buffer
 	layers   map[int]Layer
 	groups   []*group
+	states   *states // nil without recurrent layers
+	cells    int     // Config.Cells: windowed groups may have fewer
 	maxSeqs  int
 	maxBatch int
 
@@ -38,6 +40,7 @@ type Layer struct {
 	KeyDim   int // per head
 	ValueDim int // per head
 	Window   int // tokens that a token sees, itself included; 0 means all
+	Rotation string
 	Group    int // index for Cache.Group, ReadCells, FillMask and Slots.Indices
 	Source   int // the layer that writes K and V: this one, or the one that it reuses
 }
@@ -51,7 +54,7 @@ func New(cfg Config) (*Cache, error) {
 	}
 	c := &Cache{
 		layout: layout, layers: make(map[int]Layer, len(cfg.Layers)),
-		maxSeqs: cfg.MaxSeqs, maxBatch: cfg.MaxBatch, last: make([]int32, cfg.MaxSeqs),
+		cells: cfg.Cells, maxSeqs: cfg.MaxSeqs, maxBatch: cfg.MaxBatch, last: make([]int32, cfg.MaxSeqs),
 	}
 	for _, b := range layout.Buffers {
 		mem, err := b.Memory.Alloc(b.Bytes)
@@ -68,15 +71,17 @@ func New(cfg Config) (*Cache, error) {
 	for _, g := range layout.Groups {
 		c.groups = append(c.groups, newGroup(g, cfg.MaxSeqs, cfg.pad(), cfg.FullWindow))
 	}
-	c.addLayers(cfg.Layers)
+	if err := c.addStates(&cfg, c.addLayers(cfg.Layers)); err != nil {
+		return nil, errors.Join(err, c.free())
+	}
 	c.slots = Slots{cache: c, cells: make([][]int64, len(c.groups)), sweep: make([]bool, len(c.groups))}
 	c.reset()
 	return c, nil
 }
 
-// addLayers fills c.layers. The plan lists K and V of each layer that is written, in order.
-func (c *Cache) addLayers(configs []LayerConfig) {
-	next := 0
+// addLayers fills c.layers. The plan lists K and V of each layer that is written, in order; addLayers
+// returns how many tensors that are.
+func (c *Cache) addLayers(configs []LayerConfig) (next int) {
 	for _, l := range configs {
 		if l.Reuse >= 0 {
 			continue
@@ -84,7 +89,7 @@ func (c *Cache) addLayers(configs []LayerConfig) {
 		c.layers[l.Layer] = Layer{
 			K: c.layout.tensors[next].leaf, V: c.layout.tensors[next+1].leaf,
 			HeadsKV: l.HeadsKV, KeyDim: l.KeyDim, ValueDim: l.ValueDim,
-			Window: l.Window, Group: c.groupOf(l.Window), Source: l.Layer,
+			Window: l.Window, Rotation: l.Rotation, Group: c.groupOf(l.Window), Source: l.Layer,
 		}
 		next += 2
 	}
@@ -93,6 +98,7 @@ func (c *Cache) addLayers(configs []LayerConfig) {
 			c.layers[l.Layer] = c.layers[l.Reuse]
 		}
 	}
+	return next
 }
 
 func (c *Cache) groupOf(window int) int {

@@ -18,9 +18,13 @@ type LayerConfig struct {
 	ValueDim int // elements of V per head
 	Window   int // tokens that a token sees, itself included; 0 means all
 
-	// Reuse is -1, or the layer whose cache this one reads and does not write (Gemma). Heads, sizes
-	// and window must then be those of that layer, and Memory nil, so that a Reuse that was forgotten
-	// is noticed.
+	// Rotation says in a few words how keys are turned by their position, such as "RoPE of 64, base
+	// 10000"; empty is not at all. The cache only compares it: queries of a borrower must be turned alike.
+	Rotation string
+
+	// Reuse is -1, or the layer whose cache this one reads and does not write (Gemma). Heads, sizes,
+	// window and rotation must then be those of that layer, and Memory nil, so that a Reuse that was
+	// forgotten is noticed.
 	Reuse int
 
 	Memory buffer.Type // where K and V lie
@@ -38,6 +42,11 @@ type Config struct {
 	// Pad is what the number of cells read is rounded up to, so that shapes of graphs repeat.
 	// 0 means an eighth of Cells as a power of two, at least 32 and at most 256.
 	Pad int
+
+	// States are the recurrent layers, and Snapshots how many tokens can be removed from the end of a
+	// sequence again that they have seen: each costs a state of every sequence.
+	States    []StateConfig
+	Snapshots int
 
 	// FullWindow gives windowed groups as many cells as the others and lets none expire, so that a
 	// sequence can be rolled back anywhere.
@@ -114,7 +123,7 @@ func (cfg *Config) check() error {
 			return err
 		}
 	}
-	return nil
+	return cfg.checkStates()
 }
 
 func (cfg *Config) checkLayer(l *LayerConfig) error {
@@ -166,6 +175,8 @@ func checkReuse(l *LayerConfig, byLayer map[int]*LayerConfig) error {
 		return &ConfigError{l.Layer, "Reuse", have + fmt.Sprintf(", which reuses layer %d", src.Reuse), "a layer that is written"}
 	case l.Memory != nil:
 		return &ConfigError{l.Layer, "Memory", l.Memory.Name(), fmt.Sprintf("nil, as it reuses layer %d", l.Reuse)}
+	case l.Rotation != src.Rotation:
+		return &ConfigError{l.Layer, "Rotation", strconv.Quote(l.Rotation), fmt.Sprintf("%q, as it reuses layer %d", src.Rotation, l.Reuse)}
 	}
 	for _, f := range []struct {
 		name       string

@@ -24,6 +24,16 @@
 // sees, and is a token of each. What would break this is refused with a typed error, and the cache is
 // then as before. So is what would need tokens that a window has lost.
 //
+// # Recurrent layers
+//
+// For a recurrent layer the Cache holds states, rows that each are a sequence's state after one of its
+// tokens. A run reads one row for each of its sequences (Slots.StateReads) and writes others
+// (Slots.StateWrites): the state after the last token, and after the tokens before it as far as
+// Config.Snapshots asks. No row is written that somebody holds, so that Undo and CopySeq move no memory
+// here either. A run takes the tokens of a sequence together, and as many of each: RunLength cuts a
+// batch. A sequence can be rolled back to where there is a state, and to nothing; tokens cannot be taken
+// out of its middle, and it is copied whole, to an empty one.
+//
 // # Ownership
 //
 // A Cache owns its tensors' memory, which comes from the buffer types in its Config, until Close.

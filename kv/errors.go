@@ -102,12 +102,20 @@ func (e *PosError) Unwrap() error { return ErrPos }
 type RollbackError struct {
 	Seq    int
 	End    int // the sequence's highest position if it were done
-	Window int // of the group that lost the tokens
-	Lost   int // highest position that is lost
+	Window int // of the group that lost the tokens; 0 if recurrent layers say no
+	Lost   int // highest position that is lost, or that recurrent layers cannot forget
+
+	// States are the positions after which recurrent layers have the sequence's state; nil if they are
+	// not what says no.
+	States []int
 }
 
 // Error returns one line with both positions and the way out.
 func (e *RollbackError) Error() string {
+	if e.States != nil {
+		return fmt.Sprintf("kv: sequence %d cannot end at position %d without position %d: recurrent layers have its state after %s only: remove it whole and process it again, or configure more Snapshots",
+			e.Seq, e.End, e.Lost, statesText(e.States))
+	}
 	return fmt.Sprintf("kv: sequence %d cannot end at position %d: its window of %d tokens is lost up to position %d: remove it whole and process it again, or configure FullWindow",
 		e.Seq, e.End, e.Window, e.Lost)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -16,9 +17,12 @@ type Mirror struct {
 	buffers []buffer.Buffer
 	copies  []mirrored
 	dirty   [][]uint64 // by group of the source: cells written since the last Sync
-	scratch []byte
+	scratch []byte     // for copies through the host
 	bytes   int64
 }
+
+// mirrorScratch is how many bytes pass through the host at a time, where they must.
+const mirrorScratch = 1 << 16
 
 // mirrored is one K or V tensor and its copy.
 type mirrored struct {
@@ -37,7 +41,7 @@ func NewMirror(src *Cache, cfg ShareConfig) (*Mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{lease: l}
+	m := &Mirror{lease: l, scratch: make([]byte, mirrorScratch)}
 	type key struct {
 		source int
 		memory buffer.Type
@@ -55,13 +59,12 @@ func NewMirror(src *Cache, cfg ShareConfig) (*Mirror, error) {
 		}
 		m.layers[want.Layer] = copied
 	}
-	for _, g := range src.groups {
-		m.dirty = append(m.dirty, make([]uint64, len(g.unused)))
-	}
-	for i, g := range src.groups { // what is there already has never been sent
-		for b := range m.dirty[i] {
-			m.dirty[i][b] = g.inUse(b)
+	for _, g := range src.groups { // what is there already has never been sent
+		dirty := make([]uint64, len(g.unused))
+		for b := range dirty {
+			dirty[b] = g.inUse(b)
 		}
+		m.dirty = append(m.dirty, dirty)
 	}
 	src.mirrors = append(src.mirrors, m)
 	src.lend(cfg.Borrower)
@@ -93,29 +96,34 @@ func (m *Mirror) copyTensor(from *tensor.Tensor, group int, memory buffer.Type) 
 	return to, to.Bind(b, 0)
 }
 
-// Bytes returns what the copies take, in bytes.
+// Bytes returns what the copies take, in bytes; 0 after Close.
 func (m *Mirror) Bytes() int64 { return m.bytes }
 
 // wrote notes that cell i of a group has other contents now.
 func (m *Mirror) wrote(group, i int) { m.dirty[group][i/blockCells] |= 1 << (i % blockCells) }
 
-// Sync sends the rows that were written since the last Sync and returns how many bytes they are. On an
-// error they count as not sent.
+// Sync sends the rows that were written since the last Sync and returns how many bytes they are. Rows of
+// tokens that are gone again, such as guesses that were wrong, are not sent. On an error all of them
+// count as not sent. It does not allocate on the Go heap. Errors: ErrClosed, a device's.
 func (m *Mirror) Sync() (int64, error) {
-	if m.closed || m.src.closed {
+	if m.closed {
 		return 0, fmt.Errorf("kv: %w", ErrClosed)
 	}
-	if m.scratch == nil {
-		m.scratch = make([]byte, 1<<16)
+	for i, g := range m.src.groups {
+		for b := range m.dirty[i] {
+			m.dirty[i][b] &= g.inUse(b)
+		}
 	}
 	var sent int64
 	for _, c := range m.copies {
 		row := int64(c.from.Stride[1])
 		err := runsOf(m.dirty[c.group], func(from, to int) error {
-			n := int64(to-from) * row
-			sent += n
-			at := int64(from) * row
-			return buffer.Copy(c.to.Storage.Buffer, c.to.Storage.Offset+at, c.from.Storage.Buffer, c.from.Storage.Offset+at, n, m.scratch)
+			at, n := int64(from)*row, int64(to-from)*row
+			err := buffer.Copy(c.to.Storage.Buffer, c.to.Storage.Offset+at, c.from.Storage.Buffer, c.from.Storage.Offset+at, n, m.scratch)
+			if err == nil {
+				sent += n
+			}
+			return err
 		})
 		if err != nil {
 			return sent, fmt.Errorf("kv: mirror of %s: %w", c.from.Name, err)
@@ -127,47 +135,30 @@ func (m *Mirror) Sync() (int64, error) {
 	return sent, nil
 }
 
-// runsOf calls f for each run of neighbours in a set.
+// runsOf calls f for each run of neighbours in a set, in order, until one fails.
 func runsOf(set []uint64, f func(from, to int) error) error {
-	from := -1
-	for b, w := range set {
-		if w == 0 || w == ^uint64(0) { // the usual words: nothing begins or ends inside
-			if w != 0 && from < 0 {
-				from = b * blockCells
-			}
-			if w == 0 && from >= 0 {
-				if err := f(from, b*blockCells); err != nil {
-					return err
-				}
-				from = -1
-			}
-			continue
+	end := len(set) * blockCells
+	for from := scan(set, 0, 0); from < end; {
+		to := scan(set, from, ^uint64(0))
+		if err := f(from, to); err != nil {
+			return err
 		}
-		for i := 0; i < blockCells; {
-			rest := w >> i
-			if from < 0 {
-				if rest == 0 {
-					break
-				}
-				i += bits.TrailingZeros64(rest)
-				from = b*blockCells + i
-				continue
-			}
-			ones := bits.TrailingZeros64(^rest)
-			if i+ones >= blockCells {
-				break // goes on in the next word
-			}
-			i += ones
-			if err := f(from, b*blockCells+i); err != nil {
-				return err
-			}
-			from = -1
-		}
-	}
-	if from >= 0 {
-		return f(from, len(set)*blockCells)
+		from = scan(set, to, 0)
 	}
 	return nil
+}
+
+// scan returns the first member of set from i on, or, with flip all ones, the first that is none; or the
+// end of the set.
+func scan(set []uint64, i int, flip uint64) int {
+	from := ^uint64(0) << (i % blockCells)
+	for b := i / blockCells; b < len(set); b++ {
+		if w := (set[b] ^ flip) & from; w != 0 {
+			return b*blockCells + bits.TrailingZeros64(w)
+		}
+		from = ^uint64(0)
+	}
+	return len(set) * blockCells
 }
 
 // Close frees the copies and gives the source free.
@@ -176,11 +167,8 @@ func (m *Mirror) Close() error {
 		return nil
 	}
 	m.release()
-	for i, x := range m.src.mirrors {
-		if x == m {
-			m.src.mirrors = append(m.src.mirrors[:i:i], m.src.mirrors[i+1:]...)
-			break
-		}
+	if i := slices.Index(m.src.mirrors, m); i >= 0 {
+		m.src.mirrors = slices.Delete(m.src.mirrors, i, i+1)
 	}
 	return m.free()
 }
@@ -190,6 +178,6 @@ func (m *Mirror) free() error {
 	for _, b := range m.buffers {
 		errs = append(errs, b.Close())
 	}
-	m.buffers = nil
+	m.buffers, m.copies, m.bytes = nil, nil, 0
 	return errors.Join(errs...)
 }

@@ -38,6 +38,9 @@ type driver struct {
 	vague []bool
 
 	full, refused, applied int // how often that was met
+
+	// wrote, if it is there, is told of each cell whose contents change.
+	wrote func(group, cell int)
 }
 
 func newDriver(t testing.TB, cfg Config, src choices) *driver {
@@ -123,6 +126,13 @@ func (d *driver) rare() {
 		}
 	default:
 		for g := range d.cell {
+			if deltas, _ := d.c.PendingShift(g); d.wrote != nil {
+				for cell, delta := range deltas {
+					if delta != 0 {
+						d.wrote(g, cell)
+					}
+				}
+			}
 			d.c.ClearShift(g)
 			for _, s := range d.seqs {
 				for _, tok := range s {
@@ -268,7 +278,11 @@ func (d *driver) write(b Batch, slots *Slots) []*token {
 			d.seqs[s][int(pos)] = tok
 		}
 		for g := range d.cell {
-			d.cell[g][slots.Indices(g)[t]] = tok
+			cell := slots.Indices(g)[t]
+			d.cell[g][cell] = tok
+			if d.wrote != nil {
+				d.wrote(g, int(cell))
+			}
 		}
 	}
 	return added

@@ -83,7 +83,7 @@ func Plan(cfg Config) (*Layout, error) {
 			}
 		}
 	}
-	return p, nil
+	return p, p.placeStates(&cfg, open)
 }
 
 // place gives leaf its place at the end of the open buffer of memory, or of a new one.

@@ -32,6 +32,9 @@ func (c *Cache) Remove(seq, p0, p1 int) error {
 // remove does what checkRemove has allowed.
 func (c *Cache) remove(s, p0, p1 int32) {
 	last := c.lastWithout(s, p0, p1)
+	if c.states != nil {
+		c.states.remove(s, last)
+	}
 	for _, g := range c.groups {
 		g.removeSeq(s, p0, p1)
 		if last < 0 {
@@ -42,8 +45,9 @@ func (c *Cache) remove(s, p0, p1 int32) {
 }
 
 // CanRollback reports whether Remove(seq, pos, -1) would be allowed, so that the sequence can go on
-// from pos. Only a windowed group ever says no. It remembers the range of what it has lost, and so may
-// also say no where two sequences were joined by CopySeq and have lost different parts.
+// from pos. Only recurrent layers and windowed groups ever say no. A windowed group remembers the range
+// of what it has lost, and so may also say no where two sequences were joined by CopySeq and have lost
+// different parts.
 func (c *Cache) CanRollback(seq, pos int) bool {
 	if seq < 0 || seq >= c.maxSeqs {
 		return false
@@ -56,6 +60,11 @@ func (c *Cache) CanRollback(seq, pos int) bool {
 // checkRemove returns the highest position of s after p0 to p1-1 are removed, or why they cannot be.
 func (c *Cache) checkRemove(s, p0, p1 int32) (int32, error) {
 	last := c.lastWithout(s, p0, p1)
+	if c.states != nil {
+		if err := c.states.checkRemove(c, s, p0, p1, last); err != nil {
+			return 0, err
+		}
+	}
 	if last < 0 || last == c.last[s] {
 		return last, nil
 	}
@@ -113,6 +122,11 @@ func (c *Cache) CopySeq(src, dst, p0, p1 int) error {
 	}
 	b = copied + 1
 	last := max(c.last[to], copied)
+	if c.states != nil {
+		if err := c.states.checkCopy(c, from, to, a, b); err != nil {
+			return err
+		}
+	}
 	for i, g := range c.groups {
 		if i == 0 || c.groups[0].expires { // a first group that has lost nothing knows it all
 			if err := g.checkCopy(from, to, a, b); err != nil {
@@ -125,6 +139,9 @@ func (c *Cache) CopySeq(src, dst, p0, p1 int) error {
 	}
 	for _, g := range c.groups {
 		g.copySeq(from, to, a, b)
+	}
+	if c.states != nil {
+		c.states.copySeq(from, to, b)
 	}
 	c.last[to] = last
 	c.changes++
@@ -209,6 +226,9 @@ func (c *Cache) Clear() {
 func (c *Cache) reset() {
 	for _, g := range c.groups {
 		g.reset()
+	}
+	if c.states != nil {
+		c.states.reset()
 	}
 	for s := range c.last {
 		c.last[s] = -1

@@ -3,7 +3,9 @@ package kv
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -15,11 +17,12 @@ var ErrShare = errors.New("the KV cache cannot be shared so")
 // ShareLayer says that a layer of a borrower reads a layer of the source, and what it expects there.
 type ShareLayer struct {
 	Layer    int // the borrower's
-	Source   int // the source's; if that reuses another's cache, it is the other's that is read
+	Source   int // the source's, or -1 if it has none such; if that reuses another's cache, that is read
 	HeadsKV  int
 	KeyDim   int         // per head
 	ValueDim int         // per head
 	Window   int         // tokens that a token sees, itself included; 0 means all
+	Rotation string      // as LayerConfig.Rotation: how its queries are turned
 	Memory   buffer.Type // of the device that the borrower's layer is assigned to
 }
 
@@ -53,6 +56,7 @@ const (
 	ShareKeyDim   ShareField = "key size"
 	ShareValueDim ShareField = "value size"
 	ShareLayout   ShareField = "layout"
+	ShareRotation ShareField = "rotation"
 	ShareCells    ShareField = "cells"
 	ShareStreams  ShareField = "sequences"
 )
@@ -64,17 +68,23 @@ type ShareError struct {
 	Layer, SrcLayer int
 	Field           ShareField
 	Have, Want      string // the source's, the borrower's
+	// Owners are all devices that own what the borrower reads, if Field is about an owner: where the
+	// borrower could run.
+	Owners []string
 }
 
 // Error returns one line with both sides and, for owners, the ways out.
 func (e *ShareError) Error() string {
-	switch e.Field {
-	case ShareOwnerK, ShareOwnerV:
+	switch {
+	case e.Field == ShareOwnerK || e.Field == ShareOwnerV:
+		all := strings.Join(e.Owners, ",")
 		return fmt.Sprintf("kv: layer %d shares the %c cache of layer %d, which %s owns, but runs on %s: "+
 			"place the draft on %s (--spec-draft-device %s), or mirror it (--spec-kv mirror)",
-			e.Layer, e.Field[0], e.SrcLayer, e.Have, e.Want, e.Have, e.Have)
-	case ShareSource:
-		return fmt.Sprintf("kv: layer %d shares the cache of layer %d, which has none: %s", e.Layer, e.SrcLayer, e.Have)
+			e.Layer, e.Field[0], e.SrcLayer, e.Have, e.Want, all, all)
+	case e.Field == ShareSource && e.SrcLayer < 0:
+		return fmt.Sprintf("kv: layer %d shares the cache of %s, but there is none such: there are %s", e.Layer, e.Want, e.Have)
+	case e.Field == ShareSource:
+		return fmt.Sprintf("kv: layer %d shares the cache of layer %d, which has none: there are %s", e.Layer, e.SrcLayer, e.Have)
 	}
 	return fmt.Sprintf("kv: layer %d shares the cache of layer %d, whose %s is %s, but wants %s",
 		e.Layer, e.SrcLayer, e.Field, e.Have, e.Want)
@@ -88,7 +98,7 @@ func (e *ShareError) Unwrap() error { return ErrShare }
 // It follows the source: what is written, removed or moved there is seen here. It belongs to the
 // source's goroutine.
 type Reader interface {
-	// Layer returns what layer i of the borrower reads.
+	// Layer returns what layer i of the borrower reads, and whether it reads anything: nothing after Close.
 	Layer(i int) (Layer, bool)
 	// Groups, Group and ReadCells are the source's.
 	Groups() int
@@ -133,7 +143,7 @@ func Share(src *Cache, cfg ShareConfig) (*Shared, error) {
 }
 
 // borrow compares cfg with src and returns the layers as they are in src. owners says whether memory is
-// compared too.
+// compared too. The borrower's layers are compared in their order, each as a whole.
 func borrow(src *Cache, cfg *ShareConfig, owners bool) (lease, error) {
 	l := lease{src: src, name: cfg.Borrower, layers: make(map[int]Layer, len(cfg.Layers))}
 	if src.closed {
@@ -152,29 +162,38 @@ func borrow(src *Cache, cfg *ShareConfig, owners bool) (lease, error) {
 		}
 		have, ok := src.Layer(want.Source)
 		if !ok {
-			return l, &ShareError{cfg.Borrower, want.Layer, want.Source, ShareSource, fmt.Sprintf("there are %s", src.layerNames()), ""}
+			return l, &ShareError{
+				Borrower: cfg.Borrower, Layer: want.Layer, SrcLayer: want.Source, Field: ShareSource,
+				Have: src.layerNames(), Want: kindName(want.Window),
+			}
 		}
-		if err := cfg.compare(src, want, have, owners); err != nil {
-			return l, err
+		if first := cfg.compare(src, want, have, owners); first != nil {
+			return l, first
 		}
 		l.layers[want.Layer] = have
 	}
 	return l, nil
 }
 
-// compare returns the first difference between a layer and what is wanted of it.
+// compare returns the first difference between a layer and what is wanted of it, or nil.
 func (cfg *ShareConfig) compare(src *Cache, want *ShareLayer, have Layer, owners bool) error {
-	var first error
+	var first *ShareError
 	check := func(field ShareField, same bool, h, w any) {
 		if !same && first == nil {
-			first = &ShareError{cfg.Borrower, want.Layer, have.Source, field, fmt.Sprint(h), fmt.Sprint(w)}
+			first = &ShareError{
+				Borrower: cfg.Borrower, Layer: want.Layer, SrcLayer: have.Source, Field: field,
+				Have: fmt.Sprint(h), Want: fmt.Sprint(w),
+			}
 		}
 	}
 	number := func(field ShareField, h, w int) { check(field, h == w, h, w) }
-	number(ShareWindow, have.Window, want.Window)
+	check(ShareWindow, have.Window == want.Window, windowName(have.Window), windowName(want.Window))
 	if owners {
-		check(ShareOwnerK, cfg.readable(have.K, want), have.K.Storage.Buffer.Type().Owner(), want.Memory.Owner())
-		check(ShareOwnerV, cfg.readable(have.V, want), have.V.Storage.Buffer.Type().Owner(), want.Memory.Owner())
+		check(ShareOwnerK, cfg.readable(have.K, want), ownerOf(have.K), want.Memory.Owner())
+		check(ShareOwnerV, cfg.readable(have.V, want), ownerOf(have.V), want.Memory.Owner())
+		if first != nil && first.Field != ShareWindow {
+			first.Owners = cfg.owners(src)
+		}
 	}
 	if cfg.TypeK != nil {
 		check(ShareTypeK, have.K.Type == *cfg.TypeK, have.K.Type, *cfg.TypeK)
@@ -190,15 +209,61 @@ func (cfg *ShareConfig) compare(src *Cache, want *ShareLayer, have Layer, owners
 		size int
 	}{{have.K, have.KeyDim}, {have.V, have.ValueDim}} {
 		// One row for each cell, one head after the other: what a graph's views take for granted.
-		check(ShareLayout, x.t.Shape[0] == x.size*have.HeadsKV && x.t.Contiguous(), x.t, "a packed row for each cell")
+		rows := tensor.MakeShape(x.size*have.HeadsKV, src.groups[have.Group].cells)
+		check(ShareLayout, x.t.Shape == rows && x.t.Contiguous(), x.t, fmt.Sprintf("packed rows, %v", rows))
 	}
+	check(ShareRotation, have.Rotation == want.Rotation, rotationName(have.Rotation), rotationName(want.Rotation))
 	if cfg.Cells != 0 {
-		number(ShareCells, src.cells(), cfg.Cells)
+		number(ShareCells, src.cells, cfg.Cells)
 	}
 	if cfg.MaxSeqs != 0 {
 		number(ShareStreams, src.maxSeqs, cfg.MaxSeqs)
 	}
+	if first == nil {
+		return nil // not a nil *ShareError, which would be an error
+	}
 	return first
+}
+
+func ownerOf(t *tensor.Tensor) buffer.Owner { return t.Storage.Buffer.Type().Owner() }
+
+// owners lists the devices that own what the borrower's layers read, each once, in the order of the
+// layers: a way out that helps one layer and not the next is none.
+func (cfg *ShareConfig) owners(src *Cache) []string {
+	var names []string
+	for _, want := range cfg.Layers {
+		have, ok := src.Layer(want.Source)
+		if !ok {
+			continue
+		}
+		for _, t := range []*tensor.Tensor{have.K, have.V} {
+			if name := ownerOf(t).Device; !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func windowName(window int) string {
+	if window == 0 {
+		return "all tokens"
+	}
+	return fmt.Sprintf("%d tokens", window)
+}
+
+func kindName(window int) string {
+	if window == 0 {
+		return "a layer that sees all tokens"
+	}
+	return fmt.Sprintf("a layer with a window of %d tokens", window)
+}
+
+func rotationName(rotation string) string {
+	if rotation == "" {
+		return "none"
+	}
+	return rotation
 }
 
 // readable reports whether the borrower's layer can read t where it lies.
@@ -207,29 +272,23 @@ func (cfg *ShareConfig) readable(t *tensor.Tensor, want *ShareLayer) bool {
 	return memory.Owner() == want.Memory.Owner() || cfg.Readable != nil && cfg.Readable(memory)
 }
 
-// cells returns how many tokens the cache was made for: windows have fewer cells.
-func (c *Cache) cells() int {
-	n := 0
-	for _, g := range c.groups {
-		n = max(n, g.cells)
-	}
-	return n
-}
-
 // layerNames lists the layers that have a cache, for a message.
 func (c *Cache) layerNames() string {
-	var layers []int
-	for i := range c.layers {
-		layers = append(layers, i)
+	layers := slices.Sorted(maps.Keys(c.layers))
+	switch n := len(layers); n {
+	case 0:
+		return "none"
+	case 1:
+		return fmt.Sprintf("1, of layer %d", layers[0])
+	default:
+		return fmt.Sprintf("%d, of layers %d to %d", n, layers[0], layers[n-1])
 	}
-	slices.Sort(layers)
-	return fmt.Sprintf("%d layers with one, the last is %d", len(layers), layers[len(layers)-1])
 }
 
-// Layer returns what layer i of the borrower reads.
+// Layer returns what layer i of the borrower reads, and whether it reads anything: nothing after Close.
 func (l *lease) Layer(i int) (Layer, bool) {
 	x, ok := l.layers[i]
-	return x, ok
+	return x, ok && !l.closed
 }
 
 // Groups returns the number of groups of the source.
@@ -245,9 +304,11 @@ func (l *lease) ReadCells(i int) int { return l.src.ReadCells(i) }
 //
 //	dst F32 [n, len(pos)]: 0 where the token sees the cell, -Inf elsewhere
 //
-// Errors: *MaskError, *SeqError, ErrClosed.
+// A token sees the cells of its sequence at its own position and below, and in a windowed group only
+// those less than a window below. n is at least ReadCells(i) and at most the group's cells.
+// Errors: *MaskError, *SeqError, *PosError, ErrClosed.
 func (l *lease) FillMask(i int, dst []float32, pos, seq []int32, n int) error {
-	if l.closed || l.src.closed {
+	if l.closed {
 		return fmt.Errorf("kv: %w", ErrClosed)
 	}
 	g := l.src.groups[i]
@@ -258,14 +319,22 @@ func (l *lease) FillMask(i int, dst []float32, pos, seq []int32, n int) error {
 		if seq[t] < 0 || int(seq[t]) >= l.src.maxSeqs {
 			return &SeqError{int(seq[t]), t, fmt.Sprintf("does not exist, want 0 to %d", l.src.maxSeqs-1)}
 		}
+		if p < 0 || p > maxPos {
+			return &PosError{int(seq[t]), t, int(p), fmt.Sprintf("cannot be, want 0 to %d", maxPos)}
+		}
 		p0, p1 := g.visible(p, false)
 		fillRow(dst[t*n:(t+1)*n], g, seq[t], p0, p1, maskF32)
 	}
 	return nil
 }
 
-// Sync has nothing to do: the memory is the source's own.
-func (s *Shared) Sync() (int64, error) { return 0, nil }
+// Sync has nothing to do: the memory is the source's own. Errors: ErrClosed.
+func (s *Shared) Sync() (int64, error) {
+	if s.closed {
+		return 0, fmt.Errorf("kv: %w", ErrClosed)
+	}
+	return 0, nil
+}
 
 // Close gives the source free.
 func (s *Shared) Close() error {

@@ -37,6 +37,9 @@ func (c *Cache) Add(seq, p0, p1, delta int) error {
 		for _, g := range c.groups {
 			g.lost[s] = g.lost[s].moved(a, b, d)
 		}
+		if c.states != nil {
+			c.states.move(s, a, b, d)
+		}
 	}
 	for _, g := range c.groups {
 		g.add(seq, a, b, d)

@@ -12,6 +12,13 @@ type Batch struct {
 	Hidden  bool // the hidden state alone is wanted of them, no logits
 	Exact   bool // products do not round activations
 
+	// AllHidden wants the hidden states of all rows, and logits of the Outputs alone.
+	AllHidden bool
+
+	// Sequences is how many sequences the tokens are of, each with as many, one sequence after the
+	// other. Only recurrent layers care: it is 0 over a cache without them.
+	Sequences int
+
 	// Cells is how many leading cells attention reads in each group of the cache.
 	Cells [MaxGroups]int
 }
@@ -32,8 +39,12 @@ type Graph struct {
 	Slots    []*tensor.Tensor // by cache group: I64 [Tokens], the cell that each token is written to
 	Masks    []*tensor.Tensor // by cache group: F32 [Cells, Tokens], 0 or -Inf
 
+	// Of recurrent layers: I32 [Sequences] and I32 [Sequences * states kept], the rows of their states
+	// that are read and written, as kv.Slots names them.
+	StateReads, StateWrites *tensor.Tensor
+
 	// Outputs.
-	Hidden *tensor.Tensor // F32 [Embd, Outputs], after the last norm; of a draft what its next step takes
+	Hidden *tensor.Tensor // F32 [Embd, Outputs, or Tokens if AllHidden], after the last norm; of a draft what its next step takes
 	Logits *tensor.Tensor // F32 [Vocab, Outputs], nil if not wanted
 
 	// Graph is the finished graph.
@@ -74,15 +85,26 @@ func (m *Model) Graph(batch Batch, cache Cache) (*Graph, error) {
 		g.Slots[i] = g.Input("cells", tensor.I64, tensor.MakeShape(n))
 		g.Masks[i] = g.Input("mask", tensor.F32, tensor.MakeShape(batch.Cells[i], n))
 	}
+	if batch.Sequences > 0 {
+		g.stateInputs()
+	}
+	outRows := g.OutRows
+	if batch.AllHidden {
+		g.OutRows = nil // the layers keep all rows
+	}
 	g.Hidden = m.family.forward(g)
 	state := g.Hidden
 	if g.export != nil {
 		g.Hidden = g.export
 	}
+	if batch.AllHidden {
+		g.OutRows = outRows
+		state = g.rows(state)
+	}
 	var outputs []*tensor.Tensor
 	switch {
-	case batch.Outputs == 0:
-	case !batch.Hidden:
+	case batch.Outputs == 0 && !batch.AllHidden:
+	case batch.Outputs > 0 && !batch.Hidden:
 		g.Layer(m.Layers)
 		g.Logits = g.Name("logits", m.family.logits(g, state))
 		outputs = []*tensor.Tensor{g.Logits, g.Hidden}
@@ -113,6 +135,8 @@ func (g *Graph) dropUnused() {
 	drop(&g.Pos)
 	drop(&g.HiddenIn)
 	drop(&g.OutRows)
+	drop(&g.StateReads)
+	drop(&g.StateWrites)
 	for i := range g.Slots {
 		drop(&g.Slots[i])
 		drop(&g.Masks[i])

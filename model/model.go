@@ -133,6 +133,8 @@ type Model struct {
 	// Memory is the engine's to choose.
 	Layer       []kv.LayerConfig
 	ReadsTarget bool
+	// State says what each recurrent layer keeps.
+	State []kv.StateConfig
 	// HiddenIn is the width of the target's hidden states that a draft takes, and of those that it gives
 	// for its next step; 0 for a model that is none.
 	HiddenIn int

@@ -53,7 +53,7 @@ func TestCorpusRounds(t *testing.T) {
 	eachRecorded(t, func(t *testing.T, dir string, r *recorded) {
 		for _, run := range r.Runs {
 			e, d := open(t, r, filepath.Dir(filepath.Dir(dir)))
-			dec := spec.NewDecoder(e, spec.Options{Max: run.Max}, spec.NewMTP(d, spec.MTPOptions{}))
+			dec := spec.NewDecoder(e, spec.Options{Max: run.Max, Fixed: true}, spec.NewMTP(d, spec.MTPOptions{}))
 			s, err := sample.New(sample.Params{}, r.Vocab)
 			if err != nil {
 				t.Fatal(err)
@@ -162,6 +162,11 @@ func eachRecorded(t *testing.T, f func(t *testing.T, dir string, r *recorded)) {
 // open opens target and draft as they were recorded: exact products, F32 cache.
 func open(t *testing.T, r *recorded, corpus string) (*engine.Engine, *engine.Draft) {
 	t.Helper()
+	return openWith(t, r, corpus, 1)
+}
+
+func openWith(t *testing.T, r *recorded, corpus string, sequences int) (*engine.Engine, *engine.Draft) {
+	t.Helper()
 	dev := cpu.New(cpu.Options{Threads: 2})
 	t.Cleanup(func() { dev.Close() })
 	file := func(name string) *gguf.File {
@@ -175,7 +180,7 @@ func open(t *testing.T, r *recorded, corpus string) (*engine.Engine, *engine.Dra
 	if !strings.HasSuffix(r.Draft, ".gguf") {
 		t.Skipf("a draft of another kind comes later: %q", r.Draft)
 	}
-	e, err := engine.New(file(r.Target), engine.Options{Devices: []backends.Device{dev}, Context: 512, Exact: true, ExactCache: true})
+	e, err := engine.New(file(r.Target), engine.Options{Devices: []backends.Device{dev}, Context: 512, Sequences: sequences, Exact: true, ExactCache: true})
 	if errors.Is(err, model.ErrArch) {
 		t.Skip(err)
 	}

@@ -3,48 +3,80 @@ package spec
 import (
 	"context"
 	"errors"
-	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/sample"
 )
 
-// Options sets up a Decoder.
-type Options struct {
-	Max int // guesses in a round; 0 decodes without speculation
-	Min int // drafts shorter than this are not worth a check, and are dropped
-	// OnFailure is told once of a drafter that failed and is left out from then on.
-	OnFailure func(drafter string, err error)
-}
-
 // Decoder decodes sequences of a target with the guesses of its drafters.
 type Decoder struct {
 	target   *engine.Engine
-	drafters []Drafter
+	drafters []drafter
 	opt      Options
-	failed   []bool
+	control  *control
 	seqs     map[int32]*sequence
 	stats    Stats
+
+	// Scratch of a round.
+	one      [1]Turn
 	batch    []engine.Token
-	guesses  []int32
+	requests []*Request
+	open     []*Request // that have no draft yet
+	commits  []Commit
 	tokens   []int32
-	rows     hiddenRows
+	verifier verifier
+}
+
+// drafter is a Drafter as the Decoder knows it.
+type drafter struct {
+	Drafter
+	failed bool
+	commit time.Duration // what its last Commit took
 }
 
 // sequence is what a Decoder knows of a sequence.
 type sequence struct {
-	past int32 // tokens in the target's cache
-	last int32 // the token after them: chosen, given out, not in the cache yet
+	past    int32 // tokens in the target's cache
+	last    int32 // the token after them: chosen, given out, not in the cache yet
+	ready   bool  // there is a last
+	round   int   // the round that it took part in last
+	request Request
+	drafter int // that the draft is from, or -1
+	asked   int // guesses that it was asked for
+	given   int // tokens of the last round
+	stats   Stats
+	rng     *rand.Rand // of rejection sampling
 }
 
 // NewDecoder returns a decoder over target. The drafters are asked in order: the first that guesses
 // anything is taken. The decoder owns them.
 func NewDecoder(target *engine.Engine, opt Options, drafters ...Drafter) *Decoder {
-	return &Decoder{target: target, drafters: drafters, opt: opt, failed: make([]bool, len(drafters)), seqs: map[int32]*sequence{}}
+	if opt.Clock == nil {
+		opt.Clock = time.Now
+	}
+	opt.Max = max(opt.Max, 0)
+	d := &Decoder{target: target, opt: opt, control: newControl(len(drafters), opt.Max, opt.Fixed), seqs: map[int32]*sequence{}}
+	for _, x := range drafters {
+		d.drafters = append(d.drafters, drafter{Drafter: x})
+	}
+	return d
 }
 
-// Stats returns what the decoder has done so far.
+// Stats returns what the decoder has done so far, for all sequences.
 func (d *Decoder) Stats() Stats { return d.stats.clone() }
+
+// SequenceStats returns what the decoder has done for a sequence since that was empty.
+func (d *Decoder) SequenceStats(seq int32) Stats {
+	q, ok := d.seqs[seq]
+	if !ok {
+		return Stats{}
+	}
+	s := q.stats.clone()
+	s.Failed = append(s.Failed, d.stats.Failed...)
+	return s
+}
 
 // Close closes the drafters.
 func (d *Decoder) Close() error {
@@ -55,122 +87,160 @@ func (d *Decoder) Close() error {
 	return errors.Join(errs...)
 }
 
-// Prompt takes a prompt into an empty sequence and returns the first token after it, chosen by s.
+// Truncate takes all but the first n tokens of a sequence away, from the target's cache too. Prompt goes
+// on from there. Errors: those of kv.Cache.Remove; nothing is changed then.
+func (d *Decoder) Truncate(seq, n int32) error {
+	if err := d.target.Cache().Remove(int(seq), int(n), -1); err != nil {
+		return err
+	}
+	d.truncated(seq, n)
+	return nil
+}
+
+// truncated says so to those who must know.
+func (d *Decoder) truncated(seq, n int32) {
+	if q, ok := d.seqs[seq]; ok {
+		q.past, q.ready = min(q.past, n), false
+		if n <= 0 {
+			q.stats, q.rng = Stats{}, nil
+		}
+	}
+	for i := range d.drafters {
+		if x := &d.drafters[i]; !x.failed {
+			x.Truncate(seq, max(n, 0))
+		}
+	}
+}
+
+// Feed takes a part of a prompt into a sequence, after what it holds. The last part goes to Prompt.
+//
+// Errors: those of Engine.Decode. The sequence is then as it was.
+func (d *Decoder) Feed(ctx context.Context, seq int32, ids []int32) error {
+	return d.feed(ctx, seq, ids, nil)
+}
+
+// Prompt takes a prompt, or what is left of it, into a sequence and returns the first token after it,
+// chosen by s, which must have accepted what it is to know of the prompt. The token is accepted.
 //
 // Errors: those of Engine.Decode, and the sampler's. The sequence is then as it was.
 func (d *Decoder) Prompt(ctx context.Context, seq int32, ids []int32, s *sample.Sampler) (int32, error) {
-	d.batch = d.batch[:0]
-	for i, id := range ids {
-		d.batch = append(d.batch, engine.Token{ID: id, Pos: int32(i), Seq: seq, Output: i == len(ids)-1})
-	}
-	if err := d.target.Decode(ctx, d.batch); err != nil {
+	var id int32
+	err := d.feed(ctx, seq, ids, func() (err error) {
+		if id, err = s.Sample(d.target.Logits(len(d.target.Outputs()) - 1)); err == nil {
+			err = s.Accept(id)
+		}
+		return err
+	})
+	if err != nil {
 		return 0, err
 	}
-	id, err := s.Sample(d.target.Logits(0))
-	if err == nil {
-		err = s.Accept(id)
-	}
-	if err != nil {
-		return 0, errors.Join(err, d.target.Cache().Remove(int(seq), 0, -1))
-	}
-	d.seqs[seq] = &sequence{past: int32(len(ids)), last: id}
-	for i, x := range d.drafters {
-		if !d.failed[i] {
-			x.Begin(seq)
-		}
-	}
-	d.commit(ctx, seq, ids, 1)
+	q := d.seqs[seq]
+	q.last, q.ready = id, true
 	return id, nil
 }
 
-// Step decodes one round and appends to dst the tokens that it gives, one at least: the guesses that
-// the target agrees with, and one of its own. At most most tokens are given.
-//
-// Errors: those of Engine.Decode, and the sampler's. The sequence is then as it was before the round.
-func (d *Decoder) Step(ctx context.Context, seq int32, s *sample.Sampler, most int, dst []int32) ([]int32, error) {
+// feed takes ids through the target in runs of its size, and calls choose after the last.
+func (d *Decoder) feed(ctx context.Context, seq int32, ids []int32, choose func() error) (err error) {
+	from := int32(d.target.Cache().MaxPos(int(seq)) + 1)
+	q := d.begin(seq, from)
+	if err := d.target.Fits(len(ids)); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && q.past > from {
+			err = errors.Join(err, d.Truncate(seq, from))
+		}
+	}()
+	for size := d.target.Options().Batch; ; {
+		run := ids[:min(size, len(ids))]
+		ids = ids[len(run):]
+		if err := d.feedRun(ctx, seq, q, run, len(ids) == 0 && choose != nil); err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			continue
+		}
+		if choose != nil {
+			if err := choose(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// begin returns the sequence, which holds past tokens now. What it held before may be gone, or others
+// may have been put there.
+func (d *Decoder) begin(seq, past int32) *sequence {
 	q, ok := d.seqs[seq]
 	if !ok {
-		return dst, fmt.Errorf("spec: sequence %d has had no Prompt", seq)
+		q = new(sequence)
+		d.seqs[seq] = q
 	}
-	d.draft(ctx, seq, q, most-1)
-	d.batch = append(d.batch[:0], engine.Token{ID: q.last, Pos: q.past, Seq: seq, Output: true})
-	for i, id := range d.guesses {
-		d.batch = append(d.batch, engine.Token{ID: id, Pos: q.past + 1 + int32(i), Seq: seq, Output: true})
+	if !ok || q.past != past || past == 0 {
+		d.truncated(seq, min(q.past, past))
+		q.past = past
 	}
-	if err := d.target.Decode(ctx, d.batch); err != nil {
-		return dst, err
-	}
-	from := len(dst)
-	dst, err := d.verify(s, dst)
-	if err != nil {
-		return dst[:from], errors.Join(err, d.target.Cache().Remove(int(seq), int(q.past), -1))
-	}
-	kept := len(dst) - from // tokens now in the cache: last and the guesses that were right
-	if err := d.target.Cache().Remove(int(seq), int(q.past)+kept, -1); err != nil {
-		return dst, err
-	}
-	d.tokens = append(append(d.tokens[:0], q.last), dst[from:len(dst)-1]...)
-	d.commit(ctx, seq, d.tokens, kept)
-	q.past += int32(kept)
-	q.last = dst[len(dst)-1]
-	d.stats.count(len(d.guesses), kept-1)
-	return dst, nil
+	q.ready = false
+	return q
 }
 
-// verify appends the target's own choice at each row as long as it is what was guessed, and the first
-// that is not.
-func (d *Decoder) verify(s *sample.Sampler, dst []int32) ([]int32, error) {
-	for i := 0; ; i++ {
-		id, err := s.Sample(d.target.Logits(i))
-		if err == nil {
-			err = s.Accept(id)
+// feedRun takes one run of a prompt.
+func (d *Decoder) feedRun(ctx context.Context, seq int32, q *sequence, ids []int32, output bool) error {
+	hidden := d.hidden()
+	output = output || hidden != NoHidden
+	d.batch = d.batch[:0]
+	for i, id := range ids {
+		d.batch = append(d.batch, engine.Token{ID: id, Pos: q.past + int32(i), Seq: seq, Output: output && i == len(ids)-1})
+	}
+	if err := d.decode(ctx, hidden != NoHidden, hidden == AllHidden); err != nil {
+		return err
+	}
+	c := Commit{Seq: seq, Pos: q.past, Tokens: ids}
+	if hidden != NoHidden {
+		c.States = d.target
+	}
+	if hidden == AllHidden {
+		c.LastRow = len(ids) - 1
+	}
+	q.past += int32(len(ids))
+	d.commits = append(d.commits[:0], c)
+	d.commit(ctx)
+	return nil
+}
+
+// hidden returns what the drafters want of the target's hidden states.
+func (d *Decoder) hidden() Hidden {
+	wanted := NoHidden
+	for i := range d.drafters {
+		if x := &d.drafters[i]; !x.failed {
+			wanted = max(wanted, x.Hidden())
 		}
+	}
+	return wanted
+}
+
+// decode takes the batch through the target.
+func (d *Decoder) decode(ctx context.Context, hidden, all bool) error {
+	if hidden {
+		return d.target.DecodeHidden(ctx, d.batch, all)
+	}
+	return d.target.Decode(ctx, d.batch)
+}
+
+// commit tells the drafters what is in the target's cache now. They are told to the end: a drafter that
+// has missed tokens would guess badly from then on.
+func (d *Decoder) commit(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	for i := range d.drafters {
+		x := &d.drafters[i]
+		if x.failed {
+			continue
+		}
+		start := d.opt.Clock()
+		err := x.Commit(ctx, d.commits)
+		x.commit = d.opt.Clock().Sub(start)
 		if err != nil {
-			return dst, err
-		}
-		dst = append(dst, id)
-		if i == len(d.guesses) || id != d.guesses[i] {
-			return dst, nil
-		}
-	}
-}
-
-// draft fills d.guesses with at most most guesses.
-func (d *Decoder) draft(ctx context.Context, seq int32, q *sequence, most int) {
-	d.guesses = d.guesses[:0]
-	n := min(d.opt.Max, most)
-	for n > 0 && d.target.Fits(n+1) != nil {
-		n--
-	}
-	for i, x := range d.drafters {
-		if d.failed[i] || n <= 0 {
-			continue
-		}
-		var err error
-		d.guesses, err = x.Draft(ctx, seq, q.last, n, d.guesses[:0])
-		if err != nil {
-			d.guesses = d.guesses[:0]
-			if ctx.Err() == nil {
-				d.fail(i, err)
-			}
-			continue
-		}
-		if len(d.guesses) > 0 && len(d.guesses) >= d.opt.Min {
-			return
-		}
-		d.guesses = d.guesses[:0]
-	}
-}
-
-// commit tells the drafters what is in the target's cache now. The last n outputs of the target's batch
-// belong to the last tokens.
-func (d *Decoder) commit(ctx context.Context, seq int32, tokens []int32, n int) {
-	d.rows = hiddenRows{d.target, n}
-	for i, x := range d.drafters {
-		if d.failed[i] {
-			continue
-		}
-		if err := x.Commit(ctx, seq, tokens, &d.rows); err != nil {
 			d.fail(i, err)
 		}
 	}
@@ -178,18 +248,9 @@ func (d *Decoder) commit(ctx context.Context, seq int32, tokens []int32, n int) 
 
 // fail leaves drafter i out from now on.
 func (d *Decoder) fail(i int, err error) {
-	d.failed[i] = true
+	d.drafters[i].failed = true
 	d.stats.Failed = append(d.stats.Failed, d.drafters[i].Name())
 	if d.opt.OnFailure != nil {
 		d.opt.OnFailure(d.drafters[i].Name(), err)
 	}
 }
-
-// hiddenRows are the first n rows of the target's last call.
-type hiddenRows struct {
-	target *engine.Engine
-	n      int
-}
-
-func (r *hiddenRows) Len() int            { return r.n }
-func (r *hiddenRows) Row(i int) []float32 { return r.target.Hidden(i) }

@@ -2,7 +2,7 @@ package spec
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/tenon-go/tenon/engine"
 )
@@ -20,29 +20,33 @@ type MTP struct {
 	draft *engine.Draft
 	opt   MTPOptions
 	seqs  map[int32]*mtpSeq
-	next  [1]engine.DraftToken
-	best  []candidate
+	live  []*Request
+	batch []engine.DraftToken
 }
 
 // mtpSeq is what is known of a sequence.
 type mtpSeq struct {
 	past    int32     // tokens in the target's cache
-	pending []float32 // hidden state of the last of them; empty before the first
+	pending []float32 // hidden state after the last of them; empty if it is not known
 	state   []float32 // of the draft's last step
 }
 
 // NewMTP returns a drafter that runs d and owns it.
 func NewMTP(d *engine.Draft, opt MTPOptions) *MTP {
-	return &MTP{draft: d, opt: opt, seqs: map[int32]*mtpSeq{}, best: make([]candidate, 0, topCandidates)}
+	return &MTP{draft: d, opt: opt, seqs: map[int32]*mtpSeq{}}
 }
 
 // Name returns "draft-mtp".
 func (m *MTP) Name() string { return "draft-mtp" }
 
-// Begin starts a sequence anew.
-func (m *MTP) Begin(seq int32) {
-	s := m.seq(seq)
-	s.past, s.pending = 0, s.pending[:0]
+// Hidden returns LastHidden.
+func (m *MTP) Hidden() Hidden { return LastHidden }
+
+// Truncate forgets the hidden state: the one at the new end is not known.
+func (m *MTP) Truncate(seq, n int32) {
+	if s := m.seq(seq); n < s.past || n == 0 {
+		s.past, s.pending = n, s.pending[:0]
+	}
 }
 
 func (m *MTP) seq(seq int32) *mtpSeq {
@@ -54,40 +58,53 @@ func (m *MTP) seq(seq int32) *mtpSeq {
 	return s
 }
 
-// Commit keeps the hidden state of the last token.
-func (m *MTP) Commit(_ context.Context, seq int32, tokens []int32, rows Rows) error {
-	s := m.seq(seq)
-	s.past += int32(len(tokens))
-	if rows.Len() == 0 {
-		return fmt.Errorf("spec: draft-mtp needs the target's hidden states")
+// Commit keeps the hidden state of the last token of each sequence.
+func (m *MTP) Commit(_ context.Context, commits []Commit) error {
+	for i := range commits {
+		c := &commits[i]
+		s := m.seq(c.Seq)
+		s.past = c.Pos + int32(len(c.Tokens))
+		if c.States == nil {
+			return errors.New("spec: draft-mtp needs the target's hidden states")
+		}
+		s.pending = append(s.pending[:0], c.Last()...)
 	}
-	s.pending = append(s.pending[:0], rows.Row(rows.Len()-1)...)
 	return nil
 }
 
-// Draft runs the draft model for each guess.
-func (m *MTP) Draft(ctx context.Context, seq, last int32, n int, dst []int32) ([]int32, error) {
-	s := m.seq(seq)
-	if len(s.pending) == 0 {
-		return dst, nil
-	}
-	hidden := s.pending
-	for range n {
-		m.next[0] = engine.DraftToken{ID: last, Pos: s.past, Seq: seq, Hidden: hidden}
-		if err := m.draft.Run(ctx, m.next[:]); err != nil {
-			return dst, err
+// Draft runs the draft model once for each guess, for all sequences together.
+func (m *MTP) Draft(ctx context.Context, requests []*Request) error {
+	m.live = m.live[:0]
+	for _, r := range requests {
+		s := m.seq(r.Seq)
+		if len(s.pending) > 0 && s.past == r.Pos && !r.Full() {
+			s.state = append(s.state[:0], s.pending...)
+			m.live = append(m.live, r)
 		}
-		id, p := m.choose(m.draft.Logits(0))
-		if p < m.opt.PMin {
-			break
-		}
-		dst = append(dst, id)
-		last = id
-		s.state = append(s.state[:0], m.draft.Hidden(0)...)
-		hidden = s.state
 	}
-	return dst, nil
+	for len(m.live) > 0 {
+		m.batch = m.batch[:0]
+		for _, r := range m.live {
+			m.batch = append(m.batch, engine.DraftToken{ID: r.Next(), Pos: r.Pos, Seq: r.Seq, Hidden: m.seq(r.Seq).state})
+		}
+		if err := m.draft.Run(ctx, m.batch); err != nil {
+			return err
+		}
+		kept := m.live[:0]
+		for i, r := range m.live {
+			if r.Choose(m.draft.Logits(i), m.opt.PMin) && !r.Full() {
+				s := m.seq(r.Seq)
+				s.state = append(s.state[:0], m.draft.Hidden(i)...)
+				kept = append(kept, r)
+			}
+		}
+		m.live = kept
+	}
+	return nil
 }
+
+// Stats returns what the draft has done, the bytes of a mirror among it.
+func (m *MTP) Stats() engine.DraftStats { return m.draft.Stats() }
 
 // Close closes the draft.
 func (m *MTP) Close() error { return m.draft.Close() }

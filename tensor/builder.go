@@ -44,7 +44,7 @@ func (b *Builder) Layer(i int) {
 
 // Name names t for people, with the layer in front, and returns it.
 func (b *Builder) Name(name string, t *Tensor) *Tensor {
-	if b.err == nil && t.Op != nil {
+	if b.err == nil && t != nil && t.Op != nil {
 		t.Name = b.prefix + name
 	}
 	return t
@@ -74,8 +74,7 @@ func (b *Builder) Apply(op Op, src ...*Tensor) *Tensor {
 		err = checkLayout(t, s)
 	}
 	if err != nil {
-		b.err = &OpError{Op: op, Src: src, Site: callSite(), Err: err}
-		return b.bad
+		return b.refuse(op, src, err)
 	}
 	x := &Tensor{Type: t, Shape: s, Stride: s.Packed(t), Op: op, Src: src, Layer: b.layer}
 	if a, ok := op.(Aliaser); ok {
@@ -89,6 +88,12 @@ func (b *Builder) Apply(op Op, src ...*Tensor) *Tensor {
 		x.Name = src[0].Name
 	}
 	return x
+}
+
+// refuse keeps err as what is wrong with op over src, with the call site.
+func (b *Builder) refuse(op Op, src []*Tensor, err error) *Tensor {
+	b.err = &OpError{Op: op, Src: src, Site: callSite(), Err: err}
+	return b.bad
 }
 
 // Build returns the graph that computes outputs and every write into a cache; nodes that neither
@@ -115,9 +120,27 @@ func (b *Builder) Build(outputs ...*Tensor) (*Graph, error) {
 	for _, in := range b.inputs {
 		if used[in] {
 			g.Inputs = append(g.Inputs, in)
+			delete(used, in)
 		}
 	}
+	g.addInputs(used, g.Nodes)
+	g.addInputs(used, outputs)
 	return g, nil
+}
+
+// addInputs appends the inputs among used that ts are made of, in the order of their first use, and
+// takes them out of used: inputs that a Builder did not make itself.
+func (g *Graph) addInputs(used map[*Tensor]bool, ts []*Tensor) {
+	for _, t := range ts {
+		if t == nil || !used[t] {
+			continue
+		}
+		delete(used, t)
+		if t.Op == nil && t.Role == Input {
+			g.Inputs = append(g.Inputs, t)
+		}
+		g.addInputs(used, t.Src)
+	}
 }
 
 // mark sets used for t and everything it is computed from.

@@ -1,6 +1,9 @@
 package tensor
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // DType is the element type of a tensor. Its value is the type id that GGUF files carry, so that
 // no table stands between a file and the code.
@@ -108,10 +111,10 @@ func (t DType) Block() (elems, bytes int) {
 func (t DType) Quantized() bool { return t < numDTypes && dtypes[t].elems > 1 }
 
 // RowBytes returns the bytes of a packed row of n elements, or -1 if n is not a whole number of
-// blocks or t is not Valid.
+// blocks, the bytes overflow an int or t is not Valid.
 func (t DType) RowBytes(n int) int {
 	elems, bytes := t.Block()
-	if elems == 0 || n < 0 || n%elems != 0 {
+	if elems == 0 || n < 0 || n%elems != 0 || n/elems > math.MaxInt/bytes {
 		return -1
 	}
 	return n / elems * bytes

@@ -26,11 +26,17 @@ func (e *GraphError) Error() string { return fmt.Sprintf("tensor: node %s: %s", 
 func (e *GraphError) Unwrap() error { return ErrGraph }
 
 // Verify reports the first reason why g is no legal graph: a node used before it is computed or
-// computed twice, a type, shape or place that differs from what its op says, a view outside its base,
-// a leaf without role. What a Builder builds is legal; a test or a tool that makes graphs by hand
-// calls this.
+// computed twice, a type, shape or place that differs from what its op says, a view outside its base
+// or of itself, a leaf without role, with gaps or inside another, an input that Inputs does not list.
+// What a Builder builds is legal; a test or a tool that makes graphs by hand calls this.
 func (g *Graph) Verify() error {
-	v := verifier{done: map[*Tensor]bool{}}
+	v := verifier{done: map[*Tensor]bool{}, inputs: map[*Tensor]bool{}, open: map[*Tensor]bool{}}
+	for _, in := range g.Inputs {
+		if in == nil || in.Op != nil || in.Role != Input {
+			return &GraphError{in.String(), "is listed as an input and is none"}
+		}
+		v.inputs[in] = true
+	}
 	for _, n := range g.Nodes {
 		if n == nil || n.Op == nil || n.IsView() {
 			return &GraphError{n.String(), "is a leaf or a view, no node"}
@@ -59,7 +65,11 @@ func (g *Graph) Verify() error {
 	return nil
 }
 
-type verifier struct{ done map[*Tensor]bool }
+type verifier struct {
+	done   map[*Tensor]bool // can be read
+	inputs map[*Tensor]bool
+	open   map[*Tensor]bool // views whose source is being looked at
+}
 
 // operand checks that s can be read when n runs.
 func (v verifier) operand(n, s *Tensor) error {
@@ -67,14 +77,8 @@ func (v verifier) operand(n, s *Tensor) error {
 	case s == nil || v.done[s]:
 		return nil
 	case s.Op == nil:
-		if s.Role == Node || s.Role > Cache {
-			return &GraphError{s.String(), "is a leaf without a role"}
-		}
-		if err := checkLayout(s.Type, s.Shape); err != nil {
-			return &GraphError{s.String(), err.Error()}
-		}
-		if s.Base != nil {
-			return &GraphError{s.String(), "is a leaf inside another tensor"}
+		if err := v.leaf(s); err != nil {
+			return err
 		}
 	case !s.IsView():
 		return &GraphError{n.String(), fmt.Sprintf("reads %v before it is computed", s)}
@@ -82,6 +86,10 @@ func (v verifier) operand(n, s *Tensor) error {
 		if len(s.Src) != 1 || s.Src[0] == nil {
 			return &GraphError{s.String(), "is a view of nothing"}
 		}
+		if v.open[s] {
+			return &GraphError{s.String(), "is a view in a cycle of views"}
+		}
+		v.open[s] = true
 		if err := v.operand(n, s.Src[0]); err != nil {
 			return err
 		}
@@ -93,9 +101,31 @@ func (v verifier) operand(n, s *Tensor) error {
 	return nil
 }
 
+// leaf checks that s can be a leaf.
+func (v verifier) leaf(s *Tensor) error {
+	if s.Role == Node || s.Role > Cache {
+		return &GraphError{s.String(), "is a leaf without a role"}
+	}
+	if err := checkLayout(s.Type, s.Shape); err != nil {
+		return &GraphError{s.String(), err.Error()}
+	}
+	switch {
+	case s.Base != nil || s.Offset != 0:
+		return &GraphError{s.String(), "is a leaf inside another tensor"}
+	case s.Stride != s.Shape.Packed(s.Type):
+		return &GraphError{s.String(), fmt.Sprintf("is a leaf with strides %v, want %v", s.Stride, s.Shape.Packed(s.Type))}
+	case s.Role == Input && !v.inputs[s]:
+		return &GraphError{s.String(), "is an input that Inputs does not list"}
+	}
+	return nil
+}
+
 // inferred checks that n is what its op says.
 func (v verifier) inferred(n *Tensor) error {
 	t, s, err := n.Op.Infer(n.Src)
+	if err == nil {
+		err = checkLayout(t, s)
+	}
 	if err != nil {
 		return &GraphError{n.String(), err.Error()}
 	}

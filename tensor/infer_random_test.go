@@ -145,9 +145,13 @@ func TestWhatIsBuiltIsLegal(t *testing.T) {
 			if r.IntN(2) == 0 {
 				op = c.good
 			}
+			whole := op == c.good && r.IntN(4) == 0
 			ts := make([]*tensor.Tensor, 1+r.IntN(3))
 			for i := range ts {
 				ts[i] = pool[r.IntN(len(pool))]
+			}
+			if whole {
+				ts = c.src
 			}
 			if _, _, err := op.Infer(ts); err != nil {
 				continue

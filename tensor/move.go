@@ -22,6 +22,9 @@ func (op Copy) Infer(src []*Tensor) (DType, Shape, error) {
 	if from != op.Type && (integer(from) && op.Type != F32 && !integer(op.Type) || integer(op.Type) && from != F32 && !integer(from)) {
 		return 0, Shape{}, typeErr("no conversion from %s to %s", from, op.Type)
 	}
+	if err := checkLayout(op.Type, src[0].Shape); err != nil {
+		return 0, Shape{}, err
+	}
 	return op.Type, src[0].Shape, nil
 }
 
@@ -30,7 +33,13 @@ func (b *Builder) Cast(x *Tensor, t DType) *Tensor { return b.Apply(Copy{t}, x) 
 
 // Contiguous returns x itself if it is packed, and a packed copy otherwise.
 func (b *Builder) Contiguous(x *Tensor) *Tensor {
-	if b.err != nil || x.Contiguous() {
+	if b.err != nil {
+		return b.bad
+	}
+	if x == nil {
+		return b.Apply(Copy{}, x)
+	}
+	if x.Contiguous() {
 		return x
 	}
 	return b.Apply(Copy{x.Type}, x)
@@ -62,7 +71,7 @@ func (op Concat) Infer(src []*Tensor) (DType, Shape, error) {
 	s, t := a.Shape, b.Shape
 	s[op.Dim] += t[op.Dim]
 	t[op.Dim] = s[op.Dim]
-	if s != t {
+	if s != t || s[op.Dim] < a.Shape[op.Dim] {
 		return 0, Shape{}, shapeErr("cannot join %v and %v along dimension %d", a.Shape, b.Shape, op.Dim)
 	}
 	return a.Type, s, nil

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,6 +54,12 @@ var opCases = []opCase{
 	always(tensor.ArgSort{Descending: true}, f32(64, 4)),
 	always(tensor.ArgMax{}, f32(64, 4)),
 	always(tensor.SumRows{}, f32(64, 4)),
+	always(tensor.SSMConv{}, f32(64, 4, 2), f32(8, 4)),
+	{
+		func(r *rand.Rand) tensor.Op { return tensor.GatedDeltaNet{States: randomSize(r)} },
+		tensor.GatedDeltaNet{States: 2},
+		src(f32(8, 2, 4), f32(8, 2, 4), f32(16, 2, 4), f32(1, 2, 4), f32(1, 2, 4), f32(8, 16, 2)),
+	},
 	{func(r *rand.Rand) tensor.Op { return tensor.Unary{Func: tensor.Func(r.IntN(tensor.Funcs() + 2))} }, tensor.Unary{}, src(f32(64))},
 	{func(r *rand.Rand) tensor.Op {
 		return tensor.GLU{Act: tensor.Func(r.IntN(tensor.Funcs() + 2)), OAI: r.IntN(4) == 0, Limit: randomFloat(r)}
@@ -162,7 +169,11 @@ func TestAliasersAndInPlacersNameASource(t *testing.T) {
 // Each op has an Example that prints what Infer gives, so that the shape line of its comment cannot drift.
 func TestEveryOpHasAnExample(t *testing.T) {
 	examples := map[string]bool{}
-	for _, name := range []string{"example_test.go", "example_move_test.go"} {
+	files, err := filepath.Glob("example*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -44,11 +44,12 @@ type YaRN struct {
 // RoPE rotates pairs of the first Dims elements of each row by an angle set by the token's position;
 // the others are copied. Pair i turns by pos * Scale * Base^(-2i/Dims) / freq[i], before YaRN.
 //
-//	x F32|F16 [headDim, nHead, nTok, n3]   pos I32 [nTok * axes], in tokens   freq F32 [at least Dims/2], optional
+//	x F32|F16 [headDim, nHead, nTok, n3]   pos I32 [nTok * axes], in tokens   freq F32 [at least one a pair], optional
 //	dst like x
 //
 // Modes with several axes take pos as [nTok] of the first axis, then of the second and so on.
-// Errors: ErrShape if Dims is odd, not positive or greater than headDim, or pos and freq do not fit.
+// Errors: ErrShape if Dims is odd, not positive or greater than headDim, if pos and freq do not fit, or
+// if a mode with several axes has no sections or negative ones.
 // Source: arXiv:2104.09864.
 type RoPE struct {
 	Dims     int32
@@ -96,8 +97,20 @@ func (op RoPE) Infer(src []*Tensor) (DType, Shape, error) {
 		if err := wantF32(freq); err != nil {
 			return 0, Shape{}, err
 		}
-		if freq.Shape[0] < dims/2 {
-			return 0, Shape{}, shapeErr("%d frequency factors for %d pairs", freq.Shape[0], dims/2)
+		if freq.Shape[0] < span/2 || freq.Shape != MakeShape(freq.Shape[0]) {
+			return 0, Shape{}, shapeErr("frequency factors %v for %d pairs", freq.Shape, span/2)
+		}
+	}
+	if op.Mode.Axes() > 1 {
+		sum := 0
+		for _, n := range op.Sections {
+			if n < 0 {
+				return 0, Shape{}, shapeErr("sections %v", op.Sections)
+			}
+			sum += int(n)
+		}
+		if sum == 0 {
+			return 0, Shape{}, shapeErr("no sections for mode %s", op.Mode)
 		}
 	}
 	return x.Type, x.Shape, nil

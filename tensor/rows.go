@@ -43,7 +43,8 @@ func (b *Builder) GetRows(x, idx *Tensor) *Tensor { return b.Apply(GetRows{}, x,
 //	dst is cache, in place
 //
 // cache[:, idx[j, p, q], p, q] = x[:, j, p, q]. An index outside cache is an error of the run, never a
-// write; two equal indices leave either row. Errors: ErrShape if the sizes do not fit together.
+// write; two equal indices leave either row. Errors: ErrShape if the sizes do not fit together, ErrType
+// if cache is a weight.
 type SetRows struct{}
 
 var kindSetRows = newKind("SetRows")
@@ -56,8 +57,11 @@ func (SetRows) Infer(src []*Tensor) (DType, Shape, error) {
 		return 0, Shape{}, err
 	}
 	cache, x, idx := src[0], src[1], src[2]
-	if integer(cache.Type) || cache.Type == F64 {
-		return 0, Shape{}, typeErr("%s holds no rows of numbers", cache.Type)
+	if !cache.Type.float() && !cache.Type.Quantized() {
+		return 0, Shape{}, typeErr("%s is %s, want a float or quantized type", label(cache), cache.Type)
+	}
+	if cache.Root().Role == Weight {
+		return 0, Shape{}, typeErr("%s is a weight, which lies in memory that is only read", label(cache))
 	}
 	if err := wantF32(x); err != nil {
 		return 0, Shape{}, err

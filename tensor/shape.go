@@ -25,17 +25,21 @@ func MakeShape(sizes ...int) Shape {
 }
 
 // Elems returns the number of elements, or -1 if a size is negative or the number overflows an int.
+// A size of 0 does not hide that the others overflow: strides and numbers of rows are made of them.
 func (s Shape) Elems() int {
-	n := 1
+	n, empty := 1, false
 	for _, d := range s {
 		if d < 0 {
 			return -1
 		}
-		hi, lo := bits.Mul64(uint64(n), uint64(d))
+		hi, lo := bits.Mul64(uint64(n), uint64(max(d, 1)))
 		if hi != 0 || lo > 1<<62 {
 			return -1
 		}
-		n = int(lo)
+		n, empty = int(lo), empty || d == 0
+	}
+	if empty {
+		return 0
 	}
 	return n
 }

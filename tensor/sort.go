@@ -79,6 +79,9 @@ func inferRows(src []*Tensor) (Shape, error) {
 // TopK returns the indices of the k greatest elements of each row of x; see type TopK.
 func (b *Builder) TopK(x *Tensor, k int) *Tensor { return b.Apply(TopK{k}, x) }
 
+// ArgSort returns the indices that sort each row of x, the least first; see type ArgSort.
+func (b *Builder) ArgSort(x *Tensor) *Tensor { return b.Apply(ArgSort{}, x) }
+
 // ArgMax returns the index of the greatest element of each row of x; see type ArgMax.
 func (b *Builder) ArgMax(x *Tensor) *Tensor { return b.Apply(ArgMax{}, x) }
 

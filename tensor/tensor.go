@@ -74,8 +74,13 @@ func checkLayout(t DType, s Shape) error {
 	if !t.Valid() {
 		return fmt.Errorf("%w: %s has no known layout", ErrType, t)
 	}
-	n := s.Elems()
-	if n < 0 || n > 1<<59 { // so that bytes of 8 to an element fit an int
+	whole := s // strides are made of the other sizes where one is 0
+	for d := range whole {
+		if whole[d] == 0 {
+			whole[d] = 1
+		}
+	}
+	if n := whole.Elems(); n < 0 || n > 1<<59 { // so that bytes of 8 to an element fit an int
 		return fmt.Errorf("%w: %v is negative or too large", ErrShape, [MaxDims]int(s))
 	}
 	if t.RowBytes(s[0]) < 0 {
@@ -88,10 +93,10 @@ func checkLayout(t DType, s Shape) error {
 // Bind says where leaf t lies. Errors: ErrBind if t is no leaf, or the place does not hold it.
 func (t *Tensor) Bind(b buffer.Buffer, offset int64) error {
 	if t.Op != nil {
-		return fmt.Errorf("%w: %q is the result of %s, no leaf", ErrBind, t.Name, t.Op.Kind())
+		return fmt.Errorf("tensor: %w: %q is the result of %s, no leaf", ErrBind, t.Name, t.Op.Kind())
 	}
 	if size := int64(t.Bytes()); offset < 0 || offset > b.Size() || size > b.Size()-offset {
-		return fmt.Errorf("%w: %q needs %d bytes at offset %d of a buffer of %d", ErrBind, t.Name, size, offset, b.Size())
+		return fmt.Errorf("tensor: %w: %q needs %d bytes at offset %d of a buffer of %d", ErrBind, t.Name, size, offset, b.Size())
 	}
 	t.Storage = Storage{b, offset}
 	return nil
@@ -129,7 +134,7 @@ func (t *Tensor) Bytes() int {
 }
 
 // Contiguous reports whether t's elements lie in order and without gaps. Dimensions of size 1 may
-// have any stride.
+// have any stride, but for dimension 0, so that what is contiguous has ContiguousRows too.
 func (t *Tensor) Contiguous() bool {
 	packed := t.Shape.Packed(t.Type)
 	for d := range t.Shape {

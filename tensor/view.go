@@ -25,6 +25,9 @@ func (op Reshape) Infer(src []*Tensor) (DType, Shape, error) {
 	if op.Shape.Elems() != x.Shape.Elems() {
 		return 0, Shape{}, shapeErr("%v has another number of elements than %v", op.Shape, x.Shape)
 	}
+	if err := checkLayout(x.Type, op.Shape); err != nil {
+		return 0, Shape{}, err
+	}
 	return x.Type, op.Shape, nil
 }
 
@@ -60,25 +63,35 @@ func (op View) Infer(src []*Tensor) (DType, Shape, error) {
 		return 0, Shape{}, err
 	}
 	x := src[0]
-	_, bytes := x.Type.Block()
-	n := op.Shape.Elems()
-	if n < 0 || x.Type.RowBytes(op.Shape[0]) < 0 {
-		return 0, Shape{}, shapeErr("no view of %v", [MaxDims]int(op.Shape))
+	if err := checkLayout(x.Type, op.Shape); err != nil {
+		return 0, Shape{}, err
 	}
-	end := op.Offset + bytes
+	elems, bytes := x.Type.Block()
+	filled := op.Shape.Elems() > 0
+	room := x.Bytes() // from x's first byte to the end of its last
+	if op.Offset < 0 || op.Offset%bytes != 0 || op.Offset > room {
+		return 0, Shape{}, shapeErr("offset %d in %d bytes, with blocks of %d", op.Offset, room, bytes)
+	}
+	left := room - op.Offset - bytes // for the way to the first byte of the last block
 	for d, st := range op.Stride {
 		steps := op.Shape[d] - 1
 		if d == 0 {
-			elems, _ := x.Type.Block()
 			steps = op.Shape[0]/elems - 1
 		}
-		if st < 0 || st%bytes != 0 || steps > 0 && st > (1<<60)/steps {
+		if st < 0 || st%bytes != 0 {
 			return 0, Shape{}, shapeErr("stride %d of dimension %d, with blocks of %d bytes", st, d, bytes)
 		}
-		end += max(steps, 0) * st
+		if !filled || st == 0 {
+			continue
+		}
+		if steps > max(left, 0)/st {
+			left = -1
+			break
+		}
+		left -= steps * st
 	}
-	if op.Offset < 0 || op.Offset%bytes != 0 || n > 0 && end > x.Bytes() {
-		return 0, Shape{}, shapeErr("bytes %d to %d lie outside %d bytes", op.Offset, end, x.Bytes())
+	if filled && left < 0 {
+		return 0, Shape{}, shapeErr("%v with strides %v from byte %d lies outside %d bytes", op.Shape, op.Stride, op.Offset, room)
 	}
 	return x.Type, op.Shape, nil
 }
@@ -97,17 +110,27 @@ func (b *Builder) Slice(x *Tensor, dim, from, to int) *Tensor {
 	if b.err != nil {
 		return b.bad
 	}
+	if x == nil {
+		return b.Apply(View{}, x)
+	}
+	op := View{Shape: x.Shape, Stride: x.Stride}
+	if dim < 0 || dim >= MaxDims {
+		return b.refuse(op, []*Tensor{x}, shapeErr("no dimension %d", dim))
+	}
 	elems := 1
 	if dim == 0 {
 		elems, _ = x.Type.Block()
+		elems = max(elems, 1) // Infer refuses a type without blocks
 	}
-	shape, stride := x.Shape, x.Stride
-	shape[dim] = to - from
-	offset := from / elems * stride[dim]
-	if from%elems != 0 || from < 0 || to < from || to > x.Shape[dim] {
-		offset = -1 // refused by Infer, with this call's site
+	if from < 0 || to < from || to > x.Shape[dim] || from%elems != 0 || to%elems != 0 {
+		return b.refuse(op, []*Tensor{x}, shapeErr("no slice %d to %d of the %d in dimension %d, in blocks of %d",
+			from, to, x.Shape[dim], dim, elems))
 	}
-	return b.Apply(View{shape, stride, offset}, x)
+	op.Shape[dim] = to - from
+	if op.Shape.Elems() > 0 { // what is empty lies at the start, since it may be cut from the end
+		op.Offset = from / elems * x.Stride[dim]
+	}
+	return b.Apply(op, x)
 }
 
 // Permute is the same elements with dimensions in another order: dimension i of the result is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tensor/quant"
@@ -51,13 +52,22 @@ func poison(n int) []byte {
 
 // leaf adds a leaf of the given packed bytes.
 func (g *gen) leaf(role tensor.Role, t tensor.DType, s tensor.Shape, data []byte) *tensor.Tensor {
-	x, err := tensor.NewLeaf(role, fmt.Sprintf("%s%d", role, len(g.leaves)), t, s)
-	if err == nil && len(data) != x.Bytes() {
-		err = fmt.Errorf("conformance: %v has %d bytes, not %d", x, len(data), x.Bytes())
+	name := fmt.Sprintf("%s%d", role, len(g.leaves))
+	if role == tensor.Input {
+		return g.keep(g.Input(name, t, s), data)
 	}
+	x, err := tensor.NewLeaf(role, name, t, s)
 	if err != nil {
 		g.Fail(err)
-		x = &tensor.Tensor{Name: "bad", Role: role, Shape: tensor.MakeShape(), Layer: -1}
+		return g.Input("bad", t, s) // what a Builder that has failed returns
+	}
+	return g.keep(x, data)
+}
+
+// keep notes the content of leaf x.
+func (g *gen) keep(x *tensor.Tensor, data []byte) *tensor.Tensor {
+	if g.Err() == nil && len(data) != x.Bytes() {
+		g.Fail(fmt.Errorf("conformance: %v has %d bytes, not %d", x, len(data), x.Bytes()))
 	}
 	g.data[x] = data
 	g.leaves = append(g.leaves, x)
@@ -224,4 +234,21 @@ func (g *gen) special(n int, tiny, huge bool) []float32 {
 		}
 	}
 	return v
+}
+
+// as makes the leaf under x one of another role, and returns x.
+func (g *gen) as(role tensor.Role, x *tensor.Tensor) *tensor.Tensor {
+	if g.Err() == nil {
+		x.Root().Role = role
+	}
+	return x
+}
+
+// Build is the Builder's, without the inputs that have become weights or caches.
+func (g *gen) Build(outs ...*tensor.Tensor) (*tensor.Graph, error) {
+	graph, err := g.Builder.Build(outs...)
+	if err == nil {
+		graph.Inputs = slices.DeleteFunc(graph.Inputs, func(x *tensor.Tensor) bool { return x.Role != tensor.Input })
+	}
+	return graph, err
 }

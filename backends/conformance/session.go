@@ -47,6 +47,7 @@ type bound struct {
 	places map[*tensor.Tensor]int64 // of each root with elements
 	size   int64
 	prog   backends.Program
+	known  *ref.Memory // what the oracle says, until a leaf is set
 }
 
 // bind places the graph of outs and compiles it. With over, a node that may be written over its source
@@ -115,16 +116,50 @@ func (b *bound) layOut(graph *tensor.Graph, over bool) {
 	for _, leaf := range b.g.leaves {
 		add(leaf)
 	}
-	for _, n := range graph.Nodes {
-		if op, ok := n.Op.(tensor.InPlacer); ok && over {
-			s := n.Src[op.InPlace()]
-			if at, ok := b.places[s.Root()]; ok && s.Type == n.Type && s.Shape == n.Shape && s.Contiguous() {
+	last := lastUses(graph)
+	for i, n := range graph.Nodes {
+		if s := mayOverwrite(n); s != nil && over && last[s.Root()] == i {
+			if at, ok := b.places[s.Root()]; ok {
 				b.places[n] = at + int64(s.Offset)
 				continue
 			}
 		}
 		add(n.Root())
 	}
+}
+
+// lastUses returns the last node that reads what lies in a root; outputs are read after all.
+func lastUses(graph *tensor.Graph) map[*tensor.Tensor]int {
+	last := map[*tensor.Tensor]int{}
+	for i, n := range graph.Nodes {
+		for _, s := range n.Src {
+			if s != nil {
+				last[s.Root()] = i
+			}
+		}
+	}
+	for _, o := range graph.Outputs {
+		last[o.Root()] = len(graph.Nodes)
+	}
+	return last
+}
+
+// mayOverwrite returns the source that n's result may lie over as far as n goes, or nil.
+func mayOverwrite(n *tensor.Tensor) *tensor.Tensor {
+	op, ok := n.Op.(tensor.InPlacer)
+	if !ok {
+		return nil
+	}
+	s := n.Src[op.InPlace()]
+	if s.Type != n.Type || s.Shape != n.Shape || !s.Contiguous() || s.Root().Role == tensor.Weight || s.Root().Role == tensor.Cache {
+		return nil
+	}
+	for _, o := range n.Src { // another part of the same memory would be read too late
+		if o != nil && o != s && o.Root() == s.Root() {
+			return nil
+		}
+	}
+	return s
 }
 
 func up(n, align int64) int64 { return (n + align - 1) / align * align }
@@ -259,13 +294,24 @@ func (b *bound) blame(i int64) error {
 
 // oracle computes the graph's nodes by package ref.
 func (b *bound) oracle() (*ref.Memory, error) {
+	if b.known != nil {
+		return b.known, nil
+	}
+	m, err := b.g.oracle(b.nodes)
+	if err == nil {
+		b.known = m
+	}
+	return m, err
+}
+
+func (g *gen) oracle(nodes []*tensor.Tensor) (*ref.Memory, error) {
 	m := ref.NewMemory()
-	for leaf, data := range b.g.data {
+	for leaf, data := range g.data {
 		if err := m.Set(leaf, data); err != nil {
 			return nil, err
 		}
 	}
-	return m, m.Run(b.nodes)
+	return m, m.Run(nodes)
 }
 
 func (b *bound) close() error {

@@ -99,10 +99,7 @@ func (d *deltaNet) rows(scratch []float32, from, to, head, seq int) {
 		for j := from; j < to; j++ {
 			row := latest[(j-from)*dk:][:dk]
 			if one {
-				f := gate[0]
-				for i := range row {
-					row[i] *= f
-				}
+				decay(row, gate[0])
 			} else {
 				for i, f := range gate {
 					row[i] *= f
@@ -114,6 +111,17 @@ func (d *deltaNet) rows(scratch []float32, from, to, head, seq int) {
 		if back := d.tokens - 1 - t; back > 0 && back < d.states {
 			copy(d.after(all, back, from, to, head, seq), latest)
 		}
+	}
+}
+
+// decay multiplies row by f.
+func decay(row []float32, f float32) {
+	if f >= 0.5 && f <= 2 { // f-1 is exact, and the sum is made by the faster loop
+		addScaledF32(row, row, f-1)
+		return
+	}
+	for i := range row {
+		row[i] *= f
 	}
 }
 

@@ -165,8 +165,8 @@ func TestRoPERefuses(t *testing.T) {
 		r := newRig(t, 1)
 		x := r.random(tensor.F32, tensor.MakeShape(32, 1, 1))
 		out := r.RoPE(op, x, r.ints(tensor.MakeShape(op.Mode.Axes()), make([]int, op.Mode.Axes())), r.random(tensor.F32, tensor.MakeShape(8)))
-		if r.Err() != nil {
-			t.Fatal(r.Err())
+		if errors.Is(r.Err(), tensor.ErrShape) {
+			continue // Infer knows it already
 		}
 		if _, err := r.bind(dev, false, out); !errors.Is(err, backends.ErrUnsupported) {
 			t.Errorf("%+v: %v, want ErrUnsupported", op, err)

@@ -309,6 +309,13 @@ var everyKernel = func() map[string]func(r *rig) *tensor.Tensor {
 				r.random(tensor.Q8_0, kv), r.random(tensor.F16, kv), r.random(tensor.F16, tensor.MakeShape(40, 3)), r.random(tensor.F32, tensor.MakeShape(4)))
 		},
 	}
+	m["SSMConv"] = func(r *rig) *tensor.Tensor {
+		return r.SSMConv(r.strided(tensor.F32, tensor.MakeShape(9, 20, 2), 4), r.strided(tensor.F32, tensor.MakeShape(4, 20), 4))
+	}
+	m["GatedDeltaNet"] = func(r *rig) *tensor.Tensor {
+		in := func(sizes ...int) *tensor.Tensor { return r.strided(tensor.F32, tensor.MakeShape(sizes...), 4) }
+		return r.Apply(tensor.GatedDeltaNet{States: 2}, in(16, 2, 3, 2), in(16, 2, 3, 2), in(20, 4, 3, 2), in(1, 4, 3, 2), in(1, 4, 3, 2), in(16, 20, 4, 2))
+	}
 	for f := range tensor.Func(tensor.Funcs()) {
 		m["Unary"+f.String()] = func(r *rig) *tensor.Tensor { return r.Unary(f, f32(r)) }
 	}

@@ -89,3 +89,10 @@ func cost(latency time.Duration, bandwidth, n int64) time.Duration {
 	}
 	return latency + time.Duration(float64(n)/float64(bandwidth)*float64(time.Second))
 }
+
+// forget makes spent start again.
+func (t *timeline) forget() {
+	t.clock.mu.Lock()
+	t.busy = 0
+	t.clock.mu.Unlock()
+}

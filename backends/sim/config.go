@@ -13,8 +13,8 @@ import (
 	"github.com/tenon-go/tenon/tensor"
 )
 
-// ErrConfig is matched by the error of a Config that describes no device.
-var ErrConfig = errors.New("describes no device")
+// ErrConfig is matched by the error of a Config or a Fault that makes no sense.
+var ErrConfig = errors.New("cannot be simulated")
 
 // Config describes a device. Only Name is needed; the zero value of everything else is a device with
 // memory of its own that the host cannot address, that runs every op, and whose time costs nothing.
@@ -22,8 +22,8 @@ type Config struct {
 	Name        string // of the device and its default memory, such as "Vulkan0"
 	Backend     string // Name without the digits at its end, if empty
 	Description string
-	Kind        backends.DeviceKind
-	PhysicalID  string // equal for one card behind two APIs
+	Kind        backends.DeviceKind // its zero value is a CPU
+	PhysicalID  string              // equal for one card behind two APIs
 	Driver      string
 
 	// Memory is how many bytes the default memory has, 0 for no limit. Shared says that they are the

@@ -182,32 +182,37 @@ func (f Fault) check() error {
 	return nil
 }
 
+// armed is a fault that waits.
+type armed struct {
+	Fault
+	left int64 // calls until it strikes, 1 at the next
+}
+
 // faults are those of one device that have not struck yet.
 type faults struct {
 	mu   sync.Mutex
-	list []Fault
+	list []armed
 }
 
-// strike counts one call of which the given kinds are and returns the fault that strikes, or none. One
-// of several that strike at once is the result; all of them are used up.
+// strike counts a call that the given kinds are about, and returns the fault that strikes at it, or
+// none. If several do, the first is the result and all are used up.
 func (s *faults) strike(kinds ...faultKind) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var hit Fault
 	for i := 0; i < len(s.list); {
 		f := &s.list[i]
-		if !slices.Contains(kinds, f.kind) {
-			i++
-			continue
+		if slices.Contains(kinds, f.kind) {
+			f.left--
+			if f.left == 0 {
+				if hit.kind == noFault {
+					hit = f.Fault
+				}
+				s.list = slices.Delete(s.list, i, i+1)
+				continue
+			}
 		}
-		if f.n--; f.n > 0 {
-			i++
-			continue
-		}
-		if hit.kind == noFault {
-			hit = *f
-		}
-		s.list = slices.Delete(s.list, i, i+1)
+		i++
 	}
 	return hit
 }
@@ -218,23 +223,25 @@ func (s *faults) find(kind faultKind, op string) Fault {
 	defer s.mu.Unlock()
 	for _, f := range s.list {
 		if f.kind == kind && (f.op == "" || f.op == op) {
-			return f
+			return f.Fault
 		}
 	}
 	return Fault{}
 }
 
-// Inject adds faults to those that wait already. It adds none if one of them cannot be: a negative
-// count, an op that there is not.
+// Inject adds faults to those that wait already. It adds none if one of them cannot be, such as one with
+// a count below 1 or about an op that there is not: ErrConfig.
 func (d *Device) Inject(fs ...Fault) error {
 	for _, f := range fs {
 		if err := f.check(); err != nil {
-			return fmt.Errorf("sim: device %q: %w: %w", d.cfg.Name, ErrConfig, err)
+			return fmt.Errorf("sim: a fault of device %q %w: %w", d.cfg.Name, ErrConfig, err)
 		}
 	}
 	d.faults.mu.Lock()
-	d.faults.list = append(d.faults.list, fs...)
-	d.faults.mu.Unlock()
+	defer d.faults.mu.Unlock()
+	for _, f := range fs {
+		d.faults.list = append(d.faults.list, armed{f, f.n})
+	}
 	return nil
 }
 
@@ -245,9 +252,13 @@ func (d *Device) Heal() {
 	d.faults.mu.Unlock()
 }
 
-// Faults returns those that have not struck yet, with what is left of their counts.
+// Faults returns those that have not struck yet.
 func (d *Device) Faults() []Fault {
 	d.faults.mu.Lock()
 	defer d.faults.mu.Unlock()
-	return slices.Clone(d.faults.list)
+	var fs []Fault
+	for _, f := range d.faults.list {
+		fs = append(fs, f.Fault)
+	}
+	return fs
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -85,4 +86,16 @@ func (d *Device) refuses(n *tensor.Tensor) string {
 		}
 	}
 	return reasonOf(d.inner.Supports(n))
+}
+
+// reasonOf returns the reason in an error of Supports, "" for none.
+func reasonOf(err error) string {
+	var u *backends.UnsupportedError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &u):
+		return u.Reason
+	}
+	return err.Error()
 }

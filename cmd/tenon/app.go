@@ -131,8 +131,10 @@ func helpCommand() *cobra.Command {
 func wantArgs(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
+		case len(names)-len(args) == 1:
+			return usagef("%s is missing", names[len(args)])
 		case len(args) < len(names):
-			return usagef("%s is missing", strings.Join(names[len(args):], " and "))
+			return usagef("%s are missing", strings.Join(names[len(args):], " and "))
 		case len(args) > len(names):
 			return usagef("unexpected argument %q", args[len(names)])
 		}

@@ -174,7 +174,7 @@ func writeLogits(ctx context.Context, m *tenon.Model, ids []int32, step bool, w 
 			batch = append(batch, engine.Token{ID: ids[i], Pos: int32(i), Output: true})
 		}
 		if err := e.Decode(ctx, batch); err != nil {
-			return fmt.Errorf("from position %d: %w", from, err)
+			return fmt.Errorf("from position %d: %w", from, fullError(err))
 		}
 		for i := range batch {
 			for j, v := range e.Logits(i) {

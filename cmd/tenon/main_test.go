@@ -28,6 +28,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
 		Deadline: time.Now().Add(time.Minute), // a command that hangs is killed with its stacks
+		Setup: func(env *testscript.Env) error {
+			// A process under the race detector else sleeps a second before it ends.
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails":     scriptFails,
 			"tinymodel": scriptTinyModel,

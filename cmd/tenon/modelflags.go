@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/tenon-go/tenon"
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/engine"
+	"github.com/tenon-go/tenon/kv"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -84,6 +86,14 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 	model, err := tenon.Open(m.path, append(options, more...)...)
 	bar.clear()
 	return model, time.Since(start), err
+}
+
+// fullError adds the way out to the error of a context that is full.
+func fullError(err error) error {
+	if errors.Is(err, kv.ErrFull) {
+		return fmt.Errorf("%w: --ctx-size makes room", err)
+	}
+	return err
 }
 
 // dtypeFlag is a flag whose value names a tensor type, in any case.

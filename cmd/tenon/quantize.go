@@ -90,6 +90,7 @@ func (a *app) quantize(ctx context.Context, q *quantizeFlags, in, out string) er
 	if err != nil {
 		return err
 	}
+	a.noteRequantized(choices)
 	a.noteFallbacks(choices)
 
 	start := time.Now()
@@ -142,6 +143,17 @@ func checkOut(f *gguf.File, out string) error {
 		}
 	}
 	return nil
+}
+
+// noteRequantized says that a part of the loss is not this command's.
+func (a *app) noteRequantized(choices []choice) {
+	for _, c := range choices {
+		if c.typ != c.info.Type && c.typ.Quantized() && c.info.Type.Quantized() {
+			fmt.Fprintf(a.stderr, "note: %s is %v already: what that has lost stays lost, and more is\n",
+				printable(c.info.Name), c.info.Type)
+			return
+		}
+	}
 }
 
 // noteFallbacks says which matrices got another type than asked for, one line for each kind.

@@ -117,7 +117,7 @@ func (a *app) complete(ctx context.Context, r *runFlags, m *tenon.Model, prompt 
 	opt.Stats = &stats
 	err := a.print(ctx, m, prompt, opt)
 	if err != nil && ctx.Err() == nil {
-		return samplingError(err) // a bias for a token that the model does not have shows itself only now
+		return samplingError(fullError(err)) // a bias for a token that the model does not have shows itself only now
 	}
 	return errors.Join(err, a.report(r, runReport{
 		Load: loading, Stats: stats, Memory: m.Memory(), Seed: seedText(opt.Sampling),
@@ -191,6 +191,10 @@ func (a *app) report(r *runFlags, rep runReport) error {
 	}
 	if r.asJSON {
 		return writeJSON(a.stderr, facts)
+	}
+	if !isTerminal(a.stdout) {
+		// The text ends without a line end, and both streams often go to one place.
+		fmt.Fprintln(a.stderr)
 	}
 	t := newTable(a.stderr)
 	if rep.Load > 0 {

@@ -93,13 +93,14 @@ func isTool(name string) bool {
 	return ok && strings.HasPrefix(name, "internal/") && len(r.imports) == 0 && !slices.Contains(testOnly, name)
 }
 
-// ruleOf returns the rule of a package. Folders below bench are bench.
-func ruleOf(name string) (rule, bool) {
-	if strings.HasPrefix(name, "bench/") {
-		name = "bench"
+// ruleName returns the name that a package is known by in the rules: its path, or the tree it stands in.
+func ruleName(name string) string {
+	for _, tree := range trees {
+		if within(name, tree) {
+			return tree
+		}
 	}
-	r, ok := rules[name]
-	return r, ok
+	return name
 }
 
 // violations returns a line for each import that the rules forbid.
@@ -112,7 +113,7 @@ func violations(packages []listed) []string {
 			bad = append(bad, fmt.Sprintf("%s is no package of %s", p.ImportPath, module))
 			continue
 		}
-		r, ok := ruleOf(from)
+		r, ok := rules[ruleName(from)]
 		if !ok {
 			bad = append(bad, fmt.Sprintf("%s has no rule: say in internal/archtest/rules_test.go what it may import", p.ImportPath))
 			continue
@@ -134,7 +135,7 @@ func violations(packages []listed) []string {
 		}
 	}
 	for from := range graph {
-		if slices.Contains(reachConcrete, from) || strings.HasPrefix(from, "bench/") {
+		if slices.Contains(reachConcrete, ruleName(from)) {
 			continue
 		}
 		if way := wayTo(graph, from, concrete); way != nil {

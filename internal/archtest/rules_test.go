@@ -7,6 +7,9 @@ package archtest
 // module is the library's module path. The command is a module of its own that may import anything.
 const module = "github.com/tenon-go/tenon"
 
+// trees are folders whose packages below have their rule.
+var trees = []string{"bench", "models"}
+
 // A rule says what the code of one package may import; its tests may import anything.
 type rule struct {
 	imports []string // packages of ours, besides tools; all of them if this holds everything
@@ -29,7 +32,9 @@ var rules = map[string]rule{
 	"backends/vulkan":      concreteBackend(),
 	"backends/rocm":        concreteBackend(),
 	"backends/sim":         concreteBackend("backends/cpu"), // a CPU behind another name
-	"backends/conformance": concreteBackend(),
+	"backends/conformance": concreteBackend("backends/conformance/ref"),
+	// The oracle: plain loops in float64, which share no code with what they judge.
+	"backends/conformance/ref": concreteBackend(),
 
 	"sched":     {[]string{"tensor", "buffer", "backends"}, "a pure function of graph and devices, whatever the devices are"},
 	"tokenizer": {nil, "text and ids, from metadata that is handed to it"},
@@ -42,6 +47,7 @@ var rules = map[string]rule{
 	"server": {append([]string{"spec", "engine", "chat"}, engineImports...), "HTTP over engines that are handed to it"},
 	"":       {[]string{everything}, "the embedding API picks the backends"},
 	"bench":  {[]string{everything}, "measures all of it"},
+	"models": {[]string{"gguf", "tokenizer", "tensor", "tensor/quant"}, "makes model files and runs none"},
 
 	// Tools know nothing of the house, so that every room may use them: see isTool.
 	"internal/archtest":   {nil, ""},

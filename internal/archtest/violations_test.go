@@ -37,6 +37,8 @@ func TestViolationsAreFound(t *testing.T) {
 		{"backends/cpu", "backends/sim", "neither another backend"},
 		{"backends/rocm", "backends/vulkan", "neither another backend"},
 		{"backends/cpu", "sched", "nor sched"},
+		{"backends/conformance/ref", "backends/cpu", "neither another backend"},
+		{"models/gopher/train", "engine", "runs none"},
 		{"backends/conformance", "model", "nor sched, kv or model"},
 		{"tokenizer", "gguf", "handed to it"},
 		{"sample", "tensor", "logits to an id"},

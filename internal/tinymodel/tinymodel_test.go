@@ -88,3 +88,36 @@ func TestChanges(t *testing.T) {
 		t.Error("a tensor that Tensors dropped was written")
 	}
 }
+
+func TestSharedTargetAndDraftOpen(t *testing.T) {
+	for _, c := range []tinymodel.Config{{}, {Layers: 5, Type: tensor.F16}, {Layers: 7, KVHeads: 4, Seed: 3}} {
+		target := tinymodel.SharedTarget(c)
+		draft := tinymodel.SharedDraft(tinymodel.Config{Embd: 48, Layers: 3}, target)
+		open := func(c tinymodel.Config, open func(f *gguf.File) (*model.Model, error)) *model.Model {
+			t.Helper()
+			f, err := gguf.Parse(tinymodel.Bytes(t, c), "tiny")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := open(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own := 0
+			for _, w := range m.Weights {
+				if w.Target == nil {
+					own++
+				}
+			}
+			if own != f.NumTensors() {
+				t.Errorf("the model uses %d of %d tensors", own, f.NumTensors())
+			}
+			return m
+		}
+		m := open(target, model.Open)
+		d := open(draft, func(f *gguf.File) (*model.Model, error) { return model.OpenDraft(f, m) })
+		if m.Layers != max(c.Layers, 4) || d.Layers != 3 || !d.ReadsTarget || d.Vocab != m.Vocab {
+			t.Errorf("%d layers, the draft has %d of %d tokens", m.Layers, d.Layers, d.Vocab)
+		}
+	}
+}

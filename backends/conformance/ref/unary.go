@@ -46,13 +46,13 @@ func function(f tensor.Func, x float64) (y, mag float64, ok bool) {
 		mag = a
 	case tensor.GELUQuick:
 		y = x * sigmoid(1.702*x)
-		mag = math.Abs(y) * (1 + a)
+		mag = math.Abs(y)*(1+a) + a*vanishing
 	case tensor.GELUErf: // 1 + erf cancels
 		y = x / 2 * math.Erfc(-x/math.Sqrt2)
 		mag = a
 	case tensor.SiLU:
 		y = x * sigmoid(x)
-		mag = math.Abs(y) * (1 + a)
+		mag = math.Abs(y)*(1+a) + a*vanishing
 	case tensor.HardSwish:
 		y = x * math.Min(math.Max(x+3, 0), 6) / 6
 		mag = math.Max(math.Abs(y), math.Min(a, 3)/2) // x + 3 cancels
@@ -94,6 +94,10 @@ func function(f tensor.Func, x float64) (y, mag float64, ok bool) {
 	}
 	return y, mag, true
 }
+
+// vanishing is the magnitude of a factor that a float32 cannot hold with all its bits, and that may
+// count as 0: its last place is the least normal number.
+const vanishing = 0x1p-126 * (1 << 23)
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 

@@ -1,0 +1,183 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/buffer"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// Compile prepares g. Errors: *backends.UnsupportedError, *FaultError of FailCompile, *LostError, or
+// what is wrong with a place.
+func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
+	p := &program{
+		dev: d, generation: d.generation.Load(), nodes: len(g.Nodes),
+		ready: make(chan struct{}, 1), abort: make(chan error, 1),
+	}
+	if err := d.alive("compile", p.generation); err != nil {
+		return nil, err
+	}
+	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}}
+	bytes := int64(0)
+	for _, n := range g.Nodes {
+		if err := d.Supports(n); err != nil {
+			return nil, err
+		}
+		op := n.Op.Kind().String()
+		if f := d.faults.find(failCompile, op); f.kind != noFault {
+			return nil, &FaultError{Device: d.cfg.Name, Call: fmt.Sprintf("compile of %s (%s)", op, n.Name), Fault: f}
+		}
+		if err := c.check(n); err != nil {
+			return nil, err
+		}
+		bytes += traffic(n)
+	}
+	p.cost = cost(d.cfg.SubmitLatency, d.cfg.MemoryBandwidth, bytes)
+	if !d.cfg.PlanOnly {
+		if err := c.compile(g.Nodes); err != nil {
+			return nil, errors.Join(err, p.drop())
+		}
+	}
+	d.stats.compiled(1)
+	return p, nil
+}
+
+// compiler finds the places of a program's tensors.
+type compiler struct {
+	*program
+	place    func(*tensor.Tensor) tensor.Storage
+	imported map[buffer.Buffer]buffer.Buffer // what the CPU backend sees of each buffer
+}
+
+// check reports what is wrong with the places of n and its sources, and notes their buffers.
+func (c *compiler) check(n *tensor.Tensor) error {
+	if err := c.checkPlace(n); err != nil {
+		return err
+	}
+	for _, s := range n.Src {
+		if s == nil {
+			continue
+		}
+		if err := c.checkPlace(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *compiler) checkPlace(t *tensor.Tensor) error {
+	n := int64(t.Bytes())
+	if n == 0 {
+		return nil
+	}
+	d := c.dev
+	at := c.place(t)
+	if !at.Bound() {
+		return fmt.Errorf("sim: %s: %v has no place", d.cfg.Name, t)
+	}
+	if typ := at.Buffer.Type(); !d.CanUse(typ) {
+		return fmt.Errorf("sim: %s cannot use %v, which lies in %s memory of %s", d.cfg.Name, t, typ.Name(), typ.Owner())
+	}
+	if err := buffer.CheckRange(at.Buffer.Size(), at.Offset, n); err != nil {
+		return fmt.Errorf("sim: %s: %v: %w", d.cfg.Name, t, err)
+	}
+	if _, ok := c.imported[at.Buffer]; ok {
+		return nil
+	}
+	b := bufOf(at.Buffer)
+	if b == nil {
+		return c.see(at.Buffer, buffer.HostBytes(at.Buffer))
+	}
+	if err := b.usable("compile", 0, 0); err != nil {
+		return fmt.Errorf("sim: %s: %v: %w", d.cfg.Name, t, err)
+	}
+	if b.typ.dev.cfg.PlanOnly != d.cfg.PlanOnly {
+		return fmt.Errorf("sim: %s: %v: %w", d.cfg.Name, t, ErrPlanOnly)
+	}
+	return c.see(at.Buffer, b.mem)
+}
+
+// see notes that the program uses b, whose bytes are mem.
+func (c *compiler) see(b buffer.Buffer, mem []byte) error {
+	if s := bufOf(b); s != nil {
+		c.bufs = append(c.bufs, s)
+	} else if mem == nil {
+		return fmt.Errorf("sim: %s: %w", c.dev.cfg.Name, buffer.ErrClosed)
+	} else {
+		c.foreign = append(c.foreign, b)
+	}
+	in, err := c.dev.inner.Memory().Import(mem)
+	c.imported[b] = in
+	return err
+}
+
+// storage returns where t lies for the CPU backend.
+func (c *compiler) storage(t *tensor.Tensor) tensor.Storage {
+	if t.Bytes() == 0 {
+		return tensor.Storage{}
+	}
+	at := c.place(t)
+	return tensor.Storage{Buffer: c.imported[at.Buffer], Offset: at.Offset}
+}
+
+// compile makes the parts: one for each run of nodes without a bug, and one for each node with one.
+func (c *compiler) compile(nodes []*tensor.Tensor) error {
+	from := 0
+	for i, n := range nodes {
+		f := c.dev.faults.find(breakOp, n.Op.Kind().String())
+		if f.kind == noFault || n.Bytes() == 0 {
+			continue
+		}
+		if err := c.part(nodes[from:i], c.storage, nil); err != nil {
+			return err
+		}
+		from = i + 1
+		wrong, place := mutate(f.bug, n, c.storage)
+		if err := c.part([]*tensor.Tensor{wrong}, place, newBroken(c, f.bug, n)); err != nil {
+			return err
+		}
+	}
+	return c.part(nodes[from:], c.storage, nil)
+}
+
+func (c *compiler) part(nodes []*tensor.Tensor, place func(*tensor.Tensor) tensor.Storage, b *broken) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Place: place})
+	if err != nil {
+		return fmt.Errorf("sim: %s: %w", c.dev.cfg.Name, err)
+	}
+	c.parts = append(c.parts, part{in, b})
+	return nil
+}
+
+// traffic returns the bytes that n reads and writes, as far as they are known without its indices.
+func traffic(n *tensor.Tensor) int64 {
+	bytes, all := int64(n.Bytes()), int64(0)
+	for i, s := range n.Src {
+		if s == nil {
+			continue
+		}
+		size := int64(s.Bytes())
+		all += size
+		switch n.Op.(type) {
+		case tensor.GetRows: // as much of the table as the result has
+			if i == 0 {
+				size = min(size, int64(n.Shape.Rows())*int64(s.Type.RowBytes(s.Shape[0])))
+			}
+		case tensor.SetRows: // as much of the cache as is written
+			if i == 0 {
+				bytes, size = int64(n.Src[1].Shape.Rows())*int64(s.Type.RowBytes(s.Shape[0])), 0
+			}
+		case tensor.MatMulID: // the experts that can be used
+			if i == 0 && s.Shape[2] > 0 {
+				size = size / int64(s.Shape[2]) * int64(min(s.Shape[2], n.Src[2].Shape.Elems()))
+			}
+		}
+		bytes += size
+	}
+	return bytes
+}
