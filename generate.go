@@ -13,6 +13,7 @@ import (
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/kv"
 	"github.com/tenon-go/tenon/sample"
+	"github.com/tenon-go/tenon/spec"
 	"github.com/tenon-go/tenon/tokenizer"
 )
 
@@ -53,6 +54,7 @@ type Stats struct {
 	Prompt       time.Duration
 	Generate     time.Duration // without the prompt
 	Finish       Finish
+	Spec         *spec.Stats // of speculative decoding, of this call; nil without
 }
 
 // Finish says why a text ended.
@@ -102,6 +104,8 @@ type generation struct {
 	seq     int32
 	pos     int32
 	next    [1]engine.Token
+	queue   []int32 // of speculative decoding: the tokens of a round
+	queued  int     // of them those that were given out
 }
 
 func (g *generation) run(ctx context.Context, prompt string) (err error) {
@@ -132,6 +136,7 @@ func (g *generation) run(ctx context.Context, prompt string) (err error) {
 		return err
 	}
 	defer func() {
+		g.stats.Spec = g.m.speculated(g.seq)
 		if released := g.m.release(g.seq); err == nil {
 			err = released
 		}
@@ -167,23 +172,71 @@ func (g *generation) prompt(ctx context.Context, ids []int32) (int32, error) {
 		batch[i] = engine.Token{ID: id, Pos: int32(i), Seq: g.seq, Output: i == len(ids)-1}
 	}
 	g.pos = int32(len(ids))
-	id, err := g.step(ctx, batch)
+	var id int32
+	var err error
+	if g.m.decoder != nil {
+		id, err = g.specPrompt(ctx, batch, ids)
+	} else {
+		id, err = g.step(ctx, batch)
+	}
 	if err == nil {
 		g.stats.PromptTokens = len(ids)
 	}
 	return id, err
 }
 
-// step takes tokens, of which the last alone is an output, through the model and chooses the next.
+// specPrompt is step for the prompt with speculation.
+func (g *generation) specPrompt(ctx context.Context, tokens []engine.Token, ids []int32) (id int32, err error) {
+	err = g.m.inTurns(ctx, tokens, func(_ *engine.Engine, run []engine.Token) error {
+		part := ids[:len(run)]
+		if ids = ids[len(run):]; len(ids) > 0 {
+			return g.m.decoder.Feed(ctx, g.seq, part)
+		}
+		id, err = g.m.decoder.Prompt(ctx, g.seq, part, g.sampler)
+		return err
+	})
+	return id, err
+}
+
+// follow returns the token after id.
+func (g *generation) follow(ctx context.Context, id int32) (int32, error) {
+	if g.m.decoder == nil {
+		g.next[0] = engine.Token{ID: id, Pos: g.pos, Seq: g.seq, Output: true}
+		g.pos++
+		return g.step(ctx, g.next[:])
+	}
+	if g.queued == len(g.queue) {
+		most := 0
+		if g.opt.MaxTokens > 0 {
+			most = g.opt.MaxTokens - g.stats.Tokens
+		}
+		err := g.m.with(ctx, func(*engine.Engine) (err error) {
+			g.queue, err = g.m.decoder.Step(ctx, g.seq, g.sampler, most, g.queue[:0])
+			g.queued = 0
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	g.queued++
+	return g.queue[g.queued-1], nil
+}
+
+// step takes tokens, of which the last alone is an output, through the model, and chooses and accepts
+// the next.
 func (g *generation) step(ctx context.Context, tokens []engine.Token) (id int32, err error) {
 	err = g.m.inTurns(ctx, tokens, func(e *engine.Engine, run []engine.Token) error {
 		if err := e.Decode(ctx, run); err != nil {
 			return err
 		}
-		if len(e.Outputs()) > 0 {
-			id, err = g.sampler.Sample(e.Logits(0))
+		if len(e.Outputs()) == 0 {
+			return nil
 		}
-		return err
+		if id, err = g.sampler.Sample(e.Logits(0)); err != nil {
+			return err
+		}
+		return g.sampler.Accept(id)
 	})
 	return id, err
 }
@@ -193,9 +246,6 @@ func (g *generation) continues(ctx context.Context, id int32) error {
 	for {
 		if g.m.tok.IsEOG(id) && !g.opt.IgnoreEOS {
 			return g.finish(FinishEnd)
-		}
-		if err := g.sampler.Accept(id); err != nil {
-			return err
 		}
 		g.stats.Tokens++
 		piece, err := g.stream.Push(id)
@@ -219,9 +269,7 @@ func (g *generation) continues(ctx context.Context, id int32) error {
 			g.stats.Finish = FinishLength
 			return nil
 		}
-		g.next[0] = engine.Token{ID: id, Pos: g.pos, Seq: g.seq, Output: true}
-		g.pos++
-		id, err = g.step(ctx, g.next[:])
+		id, err = g.follow(ctx, id)
 		if errors.Is(err, kv.ErrFull) && g.opt.MaxTokens == 0 {
 			return g.finish(FinishLength)
 		}

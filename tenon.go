@@ -29,6 +29,7 @@ import (
 	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/kv"
 	"github.com/tenon-go/tenon/model"
+	"github.com/tenon-go/tenon/spec"
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tokenizer"
 )
@@ -68,6 +69,10 @@ type Model struct {
 	engine *engine.Engine
 	freed  bool
 
+	// Of speculative decoding; nil without.
+	decoder   *spec.Decoder
+	draftFile *gguf.File
+
 	life      context.Context // until Close, with the cause ErrClosed
 	end       context.CancelCauseFunc
 	sequences chan int32 // those that are free
@@ -78,6 +83,10 @@ type config struct {
 	engine  engine.Options
 	devices []string
 	threads int
+
+	spec       SpecOptions
+	draft      string // path
+	speculates bool   // WithSpec or WithDraft was given
 }
 
 // Option changes how Open opens a model.
@@ -119,7 +128,9 @@ func WithProgress(f func(done, total int64)) Option { return func(c *config) { c
 // Errors: *gguf.FormatError and those of its getters, *model.ArchError, *model.TensorError,
 // *model.ParamError, *tokenizer.MetadataError, *tokenizer.UnsupportedError, *VocabError,
 // backends.ErrNoDevice, *engine.OptionError, *kv.ConfigError, *buffer.AllocError,
-// *sched.PlacementError for a type that no device can read, or the file system's.
+// *sched.PlacementError for a type that no device can read, or the file system's. With a draft also
+// *kv.ShareError where that cannot read the target's cache, before anything of it is loaded,
+// *model.DraftError, and *spec.VocabError.
 func Open(path string, options ...Option) (_ *Model, err error) {
 	var c config
 	for _, o := range options {
@@ -127,6 +138,12 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 	}
 	if c.threads < 0 {
 		return nil, &engine.OptionError{Name: "threads", Value: c.threads, Wants: "0 or more"}
+	}
+	if c.speculates = c.speculates || c.draft != ""; c.speculates {
+		if err := c.spec.complete(c.draft); err != nil {
+			return nil, err
+		}
+		c.engine.Snapshots = c.spec.Max // guesses are taken back
 	}
 	m := &Model{turn: make(chan struct{}, 1)}
 	m.life, m.end = context.WithCancelCause(context.Background())
@@ -150,6 +167,9 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 	if tokens, logits := m.tok.Size(), m.Params().Vocab; tokens != logits {
 		return nil, &VocabError{path, tokens, logits}
 	}
+	if err = m.openDrafters(&c); err != nil {
+		return nil, err
+	}
 	m.sequences = make(chan int32, m.engine.Options().Sequences)
 	for i := range cap(m.sequences) {
 		m.sequences <- int32(i)
@@ -168,21 +188,28 @@ func (m *Model) openDevices(c *config) error {
 		return err
 	}
 	c.engine.Fallback = host
-	for _, name := range c.devices {
-		if strings.EqualFold(name, host.Info().Owner.Device) { // as backends.Open compares
-			c.engine.Devices = append(c.engine.Devices, host)
-			continue
-		}
-		d, err := backends.Open(name)
-		if err != nil {
-			return err
-		}
-		c.engine.Devices = append(c.engine.Devices, d)
+	if c.engine.Devices, err = m.openNamed(c, c.devices); err != nil {
+		return err
 	}
 	if len(c.engine.Devices) == 0 {
 		c.engine.Devices = []backends.Device{host}
 	}
 	return nil
+}
+
+// openNamed returns the devices of the given names.
+func (m *Model) openNamed(c *config, names []string) (devices []backends.Device, err error) {
+	host := c.engine.Fallback
+	for _, name := range names {
+		d := host
+		if !strings.EqualFold(name, host.Info().Owner.Device) { // as backends.Open compares
+			if d, err = backends.Open(name); err != nil {
+				return nil, err
+			}
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
 }
 
 // Tokenizer returns the model's tokenizer.
@@ -216,6 +243,9 @@ func (m *Model) Close() error {
 		return nil
 	}
 	var errs []error
+	if m.decoder != nil { // drafts read the engine's cache
+		errs = append(errs, m.decoder.Close())
+	}
 	if m.engine != nil {
 		err := m.engine.Close()
 		if errors.Is(err, kv.ErrBorrowed) {
@@ -227,8 +257,10 @@ func (m *Model) Close() error {
 	for _, d := range m.own {
 		errs = append(errs, d.Close())
 	}
-	if m.file != nil {
-		errs = append(errs, m.file.Close())
+	for _, f := range []*gguf.File{m.draftFile, m.file} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -262,7 +294,11 @@ func (m *Model) release(seq int32) error {
 	m.turn <- struct{}{}
 	defer func() { <-m.turn }()
 	var err error
-	if !m.freed {
+	switch {
+	case m.freed:
+	case m.decoder != nil:
+		err = m.decoder.Truncate(seq, 0)
+	default:
 		err = m.engine.Cache().Remove(int(seq), 0, -1)
 	}
 	m.sequences <- seq

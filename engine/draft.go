@@ -1,46 +1,50 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/gguf"
-	"github.com/tenon-go/tenon/internal/cast"
 	"github.com/tenon-go/tenon/kv"
 	"github.com/tenon-go/tenon/model"
 	"github.com/tenon-go/tenon/sched"
 	"github.com/tenon-go/tenon/tensor"
 )
 
-// DraftOptions sets up a Draft. The zero value puts it where the layers lie that it reads.
+// DraftOptions sets up a Draft. The zero value puts it where the layers lie that it reads, or, if it has a
+// cache of its own, where the target's last layer is.
 type DraftOptions struct {
 	// Devices run the draft, layers spread evenly over them unless LayerDevices says otherwise. Nil means
-	// the devices that own the cache layers that it reads.
+	// the devices that own the cache layers that it reads, or the target's.
 	Devices []backends.Device
 	// LayerDevices names the device of each layer, one of Devices or the target's fallback.
 	LayerDevices []string
 	// Mirror keeps a copy of the layers that the draft reads on its own devices. It is never done unasked.
 	Mirror bool
 	// TypeK, TypeV, Context and Sequences are what was asked for the draft's cache, and nil or 0 where
-	// nothing was. It has none of its own, so that asking for others than the target's is refused.
+	// nothing was: it is like the target's then. A draft that reads the target's has none of its own, so
+	// that asking for others than the target's is refused.
 	TypeK, TypeV       *tensor.DType
 	Context, Sequences int
+	// Depth is how many guesses are made at a time at most, 1 if 0. A recurrent target must have as many
+	// Options.Snapshots, to go back to before guesses that were wrong.
+	Depth int
 }
 
-// Draft runs a model that guesses what its target comes to: it reads the target's cache and hidden
-// states and writes neither. It belongs to its target's goroutine.
+// Draft runs a model that guesses what its target comes to, of the target's hidden states. It reads the
+// target's cache, or has one of its own, which must be given what the target is given: see OwnsCache. It
+// writes nothing of the target's, and belongs to its target's goroutine.
 type Draft struct {
 	target  *Engine
 	name    string
 	devices []backends.Device
 	places  []string
 	model   *model.Model
-	reader  kv.Reader
+	reader  kv.Reader // of the target's cache, or own
+	own     *ownCache // nil if it reads the target's
 	weights *weights
 	memory  sched.Memory
 	runs    runs
@@ -56,21 +60,10 @@ type DraftStats struct {
 	Copied int64 // bytes that these have copied
 }
 
-type draftStaging struct {
-	ids, pos, seqs []int32
-	hiddenIn, mask []float32
-	logits, hidden rows
-}
-
-// DraftToken is one token of a draft's run.
-type DraftToken struct {
-	ID, Pos, Seq int32
-	Hidden       []float32 // [target's width], the state before the token
-}
-
-// NewDraft opens the draft in f for target. What it reads of target's cache is compared here, before
-// anything of the draft is planned, allocated or uploaded. Close it before target. f must stay open
-// until then.
+// NewDraft opens the draft in f for target: f is a file of a draft, or the target's own if a part of that
+// drafts. What it reads of target's cache is compared here, before anything of the draft is planned,
+// allocated or uploaded. Weights that are the target's too are not loaded again where they can be read.
+// Close it before target. f must stay open until then.
 //
 // Errors: *kv.ShareError, *model.DraftError and the others of model.OpenDraft, *OptionError,
 // *buffer.AllocError, *sched.PlacementError.
@@ -82,15 +75,19 @@ func NewDraft(f *gguf.File, target *Engine, opt DraftOptions) (_ *Draft, err err
 	if err != nil {
 		return nil, err
 	}
-	if !m.ReadsTarget {
+	if m.HiddenIn == 0 {
 		return nil, &model.DraftError{File: f.Path(0), Arch: m.Arch, Target: target.model.Arch, Want: "draft of its own"}
 	}
-	d := &Draft{target: target, model: m, name: fmt.Sprintf("the draft %s", f.Path(0))}
-	sources := draftSources(target.model, m)
-	if err := d.place(opt, sources); err != nil {
-		return nil, err
+	if o := target.opt; target.cache.Recurrent() && o.Snapshots < max(opt.Depth, 1) {
+		return nil, &OptionError{"Snapshots", o.Snapshots, fmt.Sprintf("%d or more: the target has recurrent layers, which go back by snapshots where guesses were wrong", max(opt.Depth, 1))}
 	}
-	if d.reader, err = d.share(opt, sources); err != nil {
+	d := &Draft{target: target, model: m, name: fmt.Sprintf("the draft %s", f.Path(0))}
+	if m.ReadsTarget {
+		err = d.openReader(opt)
+	} else {
+		err = d.openOwn(opt)
+	}
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -98,12 +95,21 @@ func NewDraft(f *gguf.File, target *Engine, opt DraftOptions) (_ *Draft, err err
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	target.drafts++
-	if d.weights, err = loadWeights(m, d.layerMemory, d.readable, nil); err != nil {
+	target.drafts = append(target.drafts, d)
+	if d.weights, err = loadWeights(m, func(w model.Weight) buffer.Type { return d.layerMemory(w.Layer) }, d.readable, nil); err != nil {
 		return nil, err
 	}
-	d.batch.hidden.width = m.HiddenIn
 	return d, d.reserve()
+}
+
+// openReader borrows the target's cache.
+func (d *Draft) openReader(opt DraftOptions) (err error) {
+	sources := draftSources(d.target.model, d.model)
+	if err := d.place(opt, sources); err != nil {
+		return err
+	}
+	d.reader, err = d.share(opt, sources)
+	return err
 }
 
 // draftSources returns for each layer of the draft the target's layer that it reads: the last of the
@@ -130,6 +136,11 @@ func (d *Draft) place(opt DraftOptions, sources []int) error {
 		}
 		o.Devices, o.LayerDevices = d.owners(sources)
 	}
+	return d.placeOn(&o)
+}
+
+// placeOn takes the devices and places of o.
+func (d *Draft) placeOn(o *Options) error {
 	if err := o.checkDevices(); err != nil {
 		return err
 	}
@@ -197,11 +208,10 @@ func (d *Draft) share(opt DraftOptions, sources []int) (kv.Reader, error) {
 // reserve plans the largest run and allocates its memory.
 func (d *Draft) reserve() error {
 	n := d.target.opt.Sequences
-	shape := model.Batch{Tokens: n, Outputs: n, Exact: d.target.opt.Exact}
-	for i := range d.reader.Groups() {
-		shape.Cells[i] = d.reader.Group(i).Cells
+	if d.own != nil {
+		n = d.own.MaxBatch()
 	}
-	_, plan, err := d.plan(shape)
+	_, plan, err := d.plan(d.fullShape(n))
 	if err != nil {
 		return err
 	}
@@ -209,6 +219,18 @@ func (d *Draft) reserve() error {
 		return fmt.Errorf("engine: the draft's runs of %d tokens: %w", n, err)
 	}
 	return nil
+}
+
+// fullShape is a run over a full cache, of which as much is wanted as can be.
+func (d *Draft) fullShape(tokens int) model.Batch {
+	shape := model.Batch{Tokens: tokens, Outputs: tokens, Exact: d.target.opt.Exact}
+	for i := range d.reader.Groups() {
+		shape.Cells[i] = d.reader.Group(i).Cells
+	}
+	if d.own != nil {
+		shape.Outputs = min(tokens, d.own.MaxSeqs())
+	}
+	return shape
 }
 
 func (d *Draft) plan(shape model.Batch) (*model.Graph, *sched.Plan, error) {
@@ -222,11 +244,7 @@ func (d *Draft) plan(shape model.Batch) (*model.Graph, *sched.Plan, error) {
 
 // Plan returns the plan of a run of the given number of tokens over a full cache.
 func (d *Draft) Plan(tokens int) (*sched.Plan, error) {
-	shape := model.Batch{Tokens: tokens, Outputs: tokens, Exact: d.target.opt.Exact}
-	for i := range d.reader.Groups() {
-		shape.Cells[i] = d.reader.Group(i).Cells
-	}
-	_, plan, err := d.plan(shape)
+	_, plan, err := d.plan(d.fullShape(tokens))
 	return plan, err
 }
 
@@ -236,143 +254,21 @@ func (d *Draft) Params() model.Params { return d.model.Params }
 // Stats returns what the draft has done so far.
 func (d *Draft) Stats() DraftStats { return d.stats }
 
-// Run takes tokens, of sequences that the target has in its cache, through the draft. Logits and Hidden
-// are then those of each. It does not change the target.
-//
-// Errors: *TokenError, a cancelled ctx's, or a device's.
-func (d *Draft) Run(ctx context.Context, tokens []DraftToken) error {
-	if d.closed || d.target.closed {
-		return ErrClosed
-	}
-	if err := d.stage(tokens); err != nil {
-		return err
-	}
-	if err := cancelled(ctx); err != nil {
-		return err
-	}
-	if err := d.target.shift(ctx); err != nil { // keys must stand where their positions say
-		return err
-	}
-	copied, err := d.reader.Sync()
-	if err != nil {
-		return err
-	}
-	if copied > 0 {
-		d.stats.Syncs++
-		d.stats.Copied += copied
-	}
-	shape := model.Batch{Tokens: len(tokens), Outputs: len(tokens), Exact: d.target.opt.Exact}
-	for i := range d.reader.Groups() {
-		shape.Cells[i] = d.reader.ReadCells(i)
-	}
-	r := d.runs.find(shape)
-	if r == nil {
-		if r, err = d.build(shape); err != nil {
-			return err
-		}
-	}
-	if err := d.write(r); err != nil {
-		return err
-	}
-	if err := r.exec.Run(ctx); err != nil {
-		return fmt.Errorf("engine: draft: %w", err)
-	}
-	d.stats.Runs++
-	if err := r.exec.Read(r.graph.Logits, cast.Bytes(d.batch.logits.grow(len(tokens)))); err != nil {
-		return err
-	}
-	return r.exec.Read(r.graph.Hidden, cast.Bytes(d.batch.hidden.grow(len(tokens))))
-}
-
-func (d *Draft) build(shape model.Batch) (*run, error) {
-	g, plan, err := d.plan(shape)
-	if err != nil {
-		return nil, err
-	}
-	exec, err := sched.NewExec(plan, &d.memory)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{shape: shape, graph: g, exec: exec}
-	return r, d.runs.add(r)
-}
-
-// stage checks tokens and takes them apart.
-func (d *Draft) stage(tokens []DraftToken) error {
-	s := &d.batch
-	s.ids, s.pos, s.seqs, s.hiddenIn = s.ids[:0], s.pos[:0], s.seqs[:0], s.hiddenIn[:0]
-	s.logits.begin(true, d.model.Vocab)
-	s.hidden.begin(true, s.hidden.width)
-	if len(tokens) == 0 {
-		return fmt.Errorf("engine: %w: it is empty", ErrBatch)
-	}
-	for i, t := range tokens {
-		why := ""
-		switch {
-		case t.ID < 0 || int(t.ID) >= d.model.Vocab:
-			why = fmt.Sprintf("ids are 0 to %d", d.model.Vocab-1)
-		case t.Seq < 0 || int(t.Seq) >= d.target.opt.Sequences:
-			why = fmt.Sprintf("sequences are 0 to %d", d.target.opt.Sequences-1)
-		case t.Pos < 0 || t.Pos == math.MaxInt32:
-			why = fmt.Sprintf("positions are 0 to %d", math.MaxInt32-1)
-		case d.target.cache.MaxPos(int(t.Seq)) < 0:
-			why = "the target has nothing of the sequence"
-		case len(t.Hidden) != s.hidden.width:
-			why = fmt.Sprintf("a hidden state of %d, want %d", len(t.Hidden), s.hidden.width)
-		}
-		if why != "" {
-			return &TokenError{i, Token{ID: t.ID, Pos: t.Pos, Seq: t.Seq}, why}
-		}
-		s.ids, s.pos, s.seqs = append(s.ids, t.ID), append(s.pos, t.Pos), append(s.seqs, t.Seq)
-		s.hiddenIn = append(s.hiddenIn, t.Hidden...)
-	}
-	return nil
-}
-
-// write fills the inputs of a run.
-func (d *Draft) write(r *run) error {
-	s, g := &d.batch, r.graph
-	if err := writeInput(r.exec, g.TokenIDs, s.ids); err != nil {
-		return err
-	}
-	if err := writeInput(r.exec, g.Pos, s.pos); err != nil {
-		return err
-	}
-	if err := writeInput(r.exec, g.HiddenIn, s.hiddenIn); err != nil {
-		return err
-	}
-	for i, mask := range g.Masks {
-		if mask == nil {
-			continue
-		}
-		n := mask.Shape.Elems()
-		if len(s.mask) < n {
-			s.mask = make([]float32, n)
-		}
-		if err := d.reader.FillMask(i, s.mask[:n], s.pos, s.seqs, r.shape.Cells[i]); err != nil {
-			return err
-		}
-		if err := writeInput(r.exec, mask, s.mask[:n]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Logits returns the logits [vocabulary] of token i of the last Run, valid until the next.
+// Logits returns the logits [vocabulary] of token i of the last Run, of those without Feed, valid until
+// the next.
 func (d *Draft) Logits(i int) []float32 { return d.batch.logits.row(i) }
 
 // Hidden returns what the next step after token i of the last Run takes as its hidden state, valid
 // until the next Run.
 func (d *Draft) Hidden(i int) []float32 { return d.batch.hidden.row(i) }
 
-// Close frees everything and gives the target's cache free. A second call does nothing.
+// Close frees everything and gives the target free. A second call does nothing.
 func (d *Draft) Close() error {
 	if d.closed {
 		return nil
 	}
 	d.closed = true
-	d.target.drafts--
+	d.target.drafts = slices.DeleteFunc(d.target.drafts, func(x *Draft) bool { return x == d })
 	errs := []error{d.runs.close(), d.memory.Close()}
 	if d.weights != nil {
 		errs = append(errs, d.weights.close())

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
-	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/kv"
@@ -16,16 +14,13 @@ import (
 
 // Engine runs one model.
 type Engine struct {
-	opt     Options
-	devices []backends.Device
-	model   *model.Model
+	layout
 	weights *weights
 	cache   *kv.Cache
 	memory  *sched.Memory
 	runs    runs
 	batch   staging
-	places  []string // the device of each layer, and of what comes after them
-	drafts  int      // drafts that are open for this engine
+	drafts  []*Draft // that are open for this engine
 	closed  bool
 }
 
@@ -38,22 +33,21 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{model: m}
-	if e.opt, err = opt.complete(m.Context, m.Layers); err != nil {
+	b, err := draw(m, opt)
+	if err != nil {
 		return nil, err
 	}
-	e.devices = e.opt.all()
-	e.places = append(slices.Clone(e.opt.LayerDevices), e.opt.LayerDevices[m.Layers-1])
+	if err := b.fits(); err != nil {
+		return nil, err
+	}
+	e := &Engine{layout: b.layout}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	cfg := e.cacheConfig()
-	if _, err = kv.Plan(cfg); err != nil { // a bad option, before anything is allocated
-		return nil, err
-	}
-	if e.weights, err = loadWeights(m, e.layerMemory, nil, e.opt.Progress); err != nil {
+	cfg := e.cacheConfig(func(t buffer.Type) buffer.Type { return t })
+	if e.weights, err = loadWeights(m, e.weightMemory, nil, e.opt.Progress); err != nil {
 		return nil, err
 	}
 	if e.cache, err = kv.New(cfg); err != nil {
@@ -67,49 +61,9 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	return e, nil
 }
 
-// layerMemory returns the memory that a layer's weights lie in. What comes before the layers
-// goes with the first, what comes after them with the last.
-func (e *Engine) layerMemory(layer int) buffer.Type {
-	layer = min(max(layer, 0), e.model.Layers-1)
-	return e.opt.anyDevice(e.opt.LayerDevices[layer]).BufferTypes()[0]
-}
-
-// cacheMemory returns the memory that a layer's cache lies in.
-func (e *Engine) cacheMemory(layer int) buffer.Type {
-	if name := e.opt.CacheDevice; name != "" {
-		return e.opt.anyDevice(name).BufferTypes()[0]
-	}
-	return e.layerMemory(layer)
-}
-
-func (e *Engine) cacheConfig() kv.Config {
-	layers := append([]kv.LayerConfig(nil), e.model.Layer...)
-	for i := range layers {
-		if layers[i].Reuse < 0 {
-			layers[i].Memory = e.cacheMemory(layers[i].Layer)
-		}
-	}
-	states := append([]kv.StateConfig(nil), e.model.State...)
-	for i := range states {
-		states[i].Memory = e.cacheMemory(states[i].Layer)
-	}
-	return kv.Config{
-		States: states, Snapshots: e.opt.Snapshots,
-		Layers: layers, Cells: e.opt.Context, MaxSeqs: e.opt.Sequences, MaxBatch: e.opt.Batch,
-		TypeK: e.opt.CacheK, TypeV: e.opt.CacheV, FullWindow: e.opt.FullWindow,
-	}
-}
-
-// reserve plans the largest run and allocates its memory.
+// reserve allocates the memory of the largest runs.
 func (e *Engine) reserve() error {
-	seqs := min(e.opt.Sequences, e.opt.Batch)
-	shapes := []model.Batch{e.fullShape(e.opt.Batch, seqs), e.fullShape(1, 1)}
-	if e.cache.Recurrent() { // the most states are read and written by a run of all sequences
-		all := e.fullShape(e.opt.Batch/seqs*seqs, seqs)
-		all.Sequences = seqs
-		shapes = append(shapes, all)
-	}
-	for _, shape := range shapes {
+	for _, shape := range e.largest(e.cache) {
 		_, plan, err := e.plan(shape)
 		if err != nil {
 			return err
@@ -123,24 +77,12 @@ func (e *Engine) reserve() error {
 
 // fullShape is a run of one sequence over a cache that is full.
 func (e *Engine) fullShape(tokens, outputs int) model.Batch {
-	shape := model.Batch{Tokens: tokens, Outputs: outputs, Exact: e.opt.Exact}
-	if e.cache.Recurrent() {
-		shape.Sequences = 1
-	}
-	for i := range e.cache.Groups() {
-		shape.Cells[i] = e.cache.Group(i).Cells
-	}
-	return shape
+	return e.shapeOver(e.cache, tokens, outputs)
 }
 
-// plan builds and plans the graph of a shape.
+// plan builds and plans the graph of a shape over the engine's cache.
 func (e *Engine) plan(shape model.Batch) (*model.Graph, *sched.Plan, error) {
-	g, err := e.model.Graph(shape, e.cache)
-	if err != nil {
-		return nil, nil, err
-	}
-	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{Layers: e.places})
-	return g, plan, err
+	return e.layout.plan(shape, e.cache)
 }
 
 // Plan returns the plan of a run of the given number of tokens, the last of which is wanted, over a
@@ -149,8 +91,8 @@ func (e *Engine) Plan(tokens int) (*sched.Plan, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
-	if tokens < 1 || tokens > e.opt.Batch {
-		return nil, &OptionError{"tokens", tokens, fmt.Sprintf("1 to %d", e.opt.Batch)}
+	if err := e.checkTokens(tokens); err != nil {
+		return nil, err
 	}
 	_, plan, err := e.plan(e.fullShape(tokens, 1))
 	return plan, err
@@ -166,10 +108,14 @@ func (e *Engine) Cache() *kv.Cache { return e.cache }
 // Options returns the options in force.
 func (e *Engine) Options() Options { return e.opt }
 
-// Close frees everything. Errors: *kv.BorrowedError while the cache is shared, and then nothing is freed.
+// Close frees everything. Errors: *kv.BorrowedError while the cache is shared, *BorrowedError while a draft
+// uses the weights, and then nothing is freed.
 func (e *Engine) Close() error {
 	if e.closed {
 		return nil
+	}
+	if err := e.borrowed(); err != nil {
+		return err
 	}
 	if e.cache != nil {
 		if err := e.cache.Close(); err != nil {

@@ -130,7 +130,7 @@ type nextN struct {
 
 func newNextN(t *testing.T, m *model.Model, dev backends.Device) *nextN {
 	memory := dev.BufferTypes()[0]
-	w, err := loadWeights(m, func(int) buffer.Type { return memory }, dev.CanUse, nil)
+	w, err := loadWeights(m, func(model.Weight) buffer.Type { return memory }, dev.CanUse, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

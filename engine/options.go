@@ -23,6 +23,8 @@ type Options struct {
 	Devices []backends.Device
 	// LayerDevices names the device of each layer, one of Devices or Fallback; the part after the last layer belongs with it.
 	LayerDevices []string
+	// Placement spreads the layers, and moves single weights, in place of LayerDevices.
+	Placement Placement
 	// Fallback runs what none of Devices can run. It may be one of them.
 	Fallback backends.Device
 	// CacheDevice names the device, one of Devices or Fallback, whose memory holds the whole cache. Empty
@@ -132,7 +134,16 @@ func (o *Options) checkDevices() error {
 // placeLayers fills in or checks LayerDevices.
 func (o *Options) placeLayers(layers int) error {
 	if o.LayerDevices == nil {
-		o.LayerDevices = spread(o.Devices, layers)
+		fallback := ""
+		if o.Fallback != nil {
+			fallback = o.Fallback.Info().Owner.Device
+		}
+		var err error
+		o.LayerDevices, err = o.Placement.LayerDevices(deviceNames(o.Devices), fallback, layers)
+		return err
+	}
+	if p := &o.Placement; p.DeviceLayers != nil || p.Split != nil || p.Ranges != nil {
+		return &OptionError{"LayerDevices", o.LayerDevices, "nothing in Placement beside them that spreads layers"}
 	}
 	if len(o.LayerDevices) != layers {
 		return &OptionError{"LayerDevices", len(o.LayerDevices), fmt.Sprintf("one for each of %d layers", layers)}
@@ -143,15 +154,6 @@ func (o *Options) placeLayers(layers int) error {
 		}
 	}
 	return nil
-}
-
-// spread gives each device an equal run of layers.
-func spread(devices []backends.Device, layers int) []string {
-	names := make([]string, layers)
-	for i := range names {
-		names[i] = devices[i*len(devices)/layers].Info().Owner.Device
-	}
-	return names
 }
 
 // device returns the device of the given name, or nil.

@@ -15,7 +15,7 @@ import (
 // faultRig is a target on Vulkan0 and a draft that is to run on ROCm0, whose memory nobody else can use.
 func faultRig(t *testing.T) (*pair, *machine, *engine.Engine, engine.DraftOptions) {
 	inner := newCPU(t, "inner", 0)
-	opt := engine.Options{Exact: true, ExactCache: true, Context: 48}
+	opt := engine.Options{Exact: true, ExactCache: true, Context: 48, Sequences: 2}
 	p := newPair(t, tinymodel.Config{Layers: 5}, tinymodel.Config{Embd: 48, Layers: 3}, opt)
 	m := newMachine(t, inner, sim.Config{Name: "Vulkan0"}, sim.Config{Name: "ROCm0"}, sim.Config{Name: "CPU", Mapped: true, Import: true})
 	opt.Devices, opt.Fallback = m.named([]string{"Vulkan0"}), m.Device("CPU")
@@ -45,9 +45,9 @@ func TestDraftThatFailsToOpenLeavesNothing(t *testing.T) {
 			}
 		}
 		rocm.Heal()
-		t.Logf("%ss that fail one after the other: %d", name, failed)
+		t.Logf("%s: calls that fail one after the other: %d", name, failed)
 		if failed < 2 {
-			t.Errorf("%d %ss were needed", failed, name)
+			t.Errorf("%s: %d calls were needed", name, failed)
 		}
 	}
 	p.mustEqual(t, e, opt)
@@ -74,9 +74,9 @@ func TestDraftGoesOnAfterAFault(t *testing.T) {
 			rocm.Heal()
 		}
 		p.fault = nil
-		t.Logf("%ss: %d runs failed", name, p.failed)
+		t.Logf("%s: %d runs failed", name, p.failed)
 		if p.failed < 5 {
-			t.Errorf("%ss: %d runs failed", name, p.failed)
+			t.Errorf("%s: %d runs failed", name, p.failed)
 		}
 	}
 }

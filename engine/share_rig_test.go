@@ -32,7 +32,7 @@ func newPair(t testing.TB, target, draft tinymodel.Config, opt engine.Options) *
 	t.Helper()
 	target = tinymodel.SharedTarget(target)
 	p := &pair{target: parse(t, target), draft: parse(t, tinymodel.SharedDraft(draft, target)), text: ids(11, 40)}
-	opt.Devices = []backends.Device{newCPU(t, "alone", 0)}
+	opt.Devices, opt.Sequences = []backends.Device{newCPU(t, "alone", 0)}, 2
 	e := open(t, p.target, opt)
 	d, err := engine.NewDraft(p.draft, e.Engine, engine.DraftOptions{})
 	must(t, err)
@@ -54,50 +54,82 @@ type session struct {
 // taken back again, as guesses are that were wrong.
 var sessionSteps = []struct{ take, back int }{{14, 0}, {1, 0}, {4, 2}, {3, 3}, {2, 0}}
 
-// run takes the target through the text, and the draft two steps further after each step.
+// run takes the target through the text, and the draft two steps further after each step; then two
+// sequences at a time, and on after the first tokens were dropped and the others moved down.
 func (p *pair) run(t testing.TB, e *engine.Engine, d *engine.Draft) *session {
 	t.Helper()
-	ctx := context.Background()
-	s := &session{}
-	keep := func(row []float32) []float32 {
-		s.rows = append(s.rows, slices.Clone(row))
-		return s.rows[len(s.rows)-1]
-	}
+	r := &runner{t, p, e, d, &session{}}
 	pos := 0
+	var hidden []float32
 	for _, step := range sessionSteps {
-		must(t, e.DecodeHidden(ctx, tokens(0, int32(pos), p.text[pos:pos+step.take]), false))
-		var hidden []float32
 		kept := step.take - step.back
-		for i := range e.Outputs() {
-			keep(e.Logits(i))
-			if i == max(kept, 1)-1 {
-				hidden = slices.Clone(e.Hidden(i))
-			}
-		}
+		hidden = r.target(tokens(0, int32(pos), p.text[pos:pos+step.take]))[max(kept, 1)-1]
 		pos += kept
 		if step.back > 0 {
 			must(t, e.Cache().Remove(0, pos, -1))
 		}
 		for k := range 2 {
-			before := d.Stats().Copied
-			if p.fault != nil {
-				p.fault()
-			}
-			token := []engine.DraftToken{{ID: p.text[pos+k], Pos: int32(pos), Hidden: hidden}}
-			err := d.Run(ctx, token)
-			if errors.Is(err, sim.ErrInjected) {
-				p.failed++
-				err = d.Run(ctx, token)
-			}
-			must(t, err)
-			if n := d.Stats().Copied - before; n > 0 {
-				s.copied = append(s.copied, n)
-			}
-			keep(d.Logits(0))
-			hidden = keep(d.Hidden(0))
+			hidden = r.step(engine.DraftToken{ID: p.text[pos+k], Pos: int32(pos), Hidden: hidden})[0]
 		}
 	}
-	return s
+	must(t, e.Cache().CopySeq(0, 1, -1, -1))
+	both := r.target(append(tokens(1, int32(pos), p.text[:2]), tokens(0, int32(pos), p.text[5:6])...))
+	both = r.step(
+		engine.DraftToken{ID: 7, Pos: int32(pos + 2), Seq: 1, Hidden: both[1]},
+		engine.DraftToken{ID: 8, Pos: int32(pos + 1), Seq: 0, Hidden: both[2]},
+	)
+	must(t, errors.Join(e.Cache().Keep(0), e.Cache().Remove(0, 0, 5), e.Cache().Add(0, 5, -1, -5)))
+	r.step(engine.DraftToken{ID: 9, Pos: int32(pos - 4), Hidden: both[1]})
+	return r.session
+}
+
+// runner keeps what a target and its draft say.
+type runner struct {
+	t testing.TB
+	p *pair
+	e *engine.Engine
+	d *engine.Draft
+	*session
+}
+
+func (r *runner) keep(row []float32) []float32 {
+	row = slices.Clone(row)
+	r.rows = append(r.rows, row)
+	return row
+}
+
+// target takes tokens through the target and returns their hidden states.
+func (r *runner) target(tokens []engine.Token) (hidden [][]float32) {
+	r.t.Helper()
+	must(r.t, r.e.DecodeHidden(context.Background(), tokens, false))
+	for i := range r.e.Outputs() {
+		r.keep(r.e.Logits(i))
+		hidden = append(hidden, slices.Clone(r.e.Hidden(i)))
+	}
+	return hidden
+}
+
+// step takes tokens through the draft and returns what it gives for its next step.
+func (r *runner) step(tokens ...engine.DraftToken) (hidden [][]float32) {
+	r.t.Helper()
+	if r.p.fault != nil {
+		r.p.fault()
+	}
+	before := r.d.Stats().Copied
+	err := r.d.Run(context.Background(), tokens)
+	if errors.Is(err, sim.ErrInjected) {
+		r.p.failed++
+		err = r.d.Run(context.Background(), tokens)
+	}
+	must(r.t, err)
+	if n := r.d.Stats().Copied - before; n > 0 {
+		r.copied = append(r.copied, n)
+	}
+	for i := range tokens {
+		r.keep(r.d.Logits(i))
+		hidden = append(hidden, r.keep(r.d.Hidden(i)))
+	}
+	return hidden
 }
 
 // machine is a set of simulated devices that one CPU device computes for.

@@ -24,9 +24,9 @@ type home struct {
 }
 
 // loadWeights binds every weight of m: to the mapped file where the device can use that, and to memory
-// of its own otherwise. memory says where each layer's weights go. A weight that is the target's too is
+// of its own otherwise. memory says where each weight goes. A weight that is the target's too is
 // bound to the target's memory if readable says that it can be read there.
-func loadWeights(m *model.Model, memory func(layer int) buffer.Type, readable func(t buffer.Type) bool, progress func(done, total int64)) (*weights, error) {
+func loadWeights(m *model.Model, memory func(w model.Weight) buffer.Type, readable func(t buffer.Type) bool, progress func(done, total int64)) (*weights, error) {
 	w := &weights{mapped: map[buffer.Owner]int64{}, copied: map[buffer.Owner]int64{}}
 	var homes []home
 	for _, x := range m.Weights {
@@ -36,7 +36,7 @@ func loadWeights(m *model.Model, memory func(layer int) buffer.Type, readable fu
 			}
 			continue
 		}
-		typ := memory(x.Layer)
+		typ := memory(x)
 		i := 0
 		for i < len(homes) && (homes[i].typ != typ || homes[i].file != x.File) {
 			i++

@@ -34,6 +34,14 @@
 // batch. A sequence can be rolled back to where there is a state, and to nothing; tokens cannot be taken
 // out of its middle, and it is copied whole, to an empty one.
 //
+// # Sharing
+//
+// A draft may read a cache that it does not own: through Share where the memory lies, or through
+// NewMirror by a copy of the layers that it reads, to which Sync sends the rows that are new. Everything
+// that could differ is compared when it is lent, before anything is allocated, and the first difference
+// is a *ShareError. A borrower sees what is written, removed and moved, can change nothing, and must be
+// closed before the cache can be.
+//
 // # Ownership
 //
 // A Cache owns its tensors' memory, which comes from the buffer types in its Config, until Close.

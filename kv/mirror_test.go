@@ -2,6 +2,8 @@ package kv
 
 import (
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tenon-go/tenon/buffer"
@@ -208,5 +210,47 @@ func TestSyncDoesNotAllocate(t *testing.T) {
 			t.Errorf("a step allocates %v times", n)
 		}
 		must(t, errors.Join(m.Close(), s.Close()))
+	}
+}
+
+func TestRunsOf(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for range 500 {
+		set := make([]uint64, r.IntN(5))
+		for b := range set {
+			set[b] = []uint64{0, ^uint64(0), r.Uint64(), 1, 1 << 63, r.Uint64() & r.Uint64() & r.Uint64()}[r.IntN(6)]
+		}
+		checkRuns(t, set)
+	}
+}
+
+func FuzzRunsOf(f *testing.F) {
+	f.Add(uint64(0), uint64(1)<<63, ^uint64(0))
+	f.Add(^uint64(0), ^uint64(0), uint64(1))
+	f.Add(uint64(0x5555), uint64(0), uint64(0xf000000000000000))
+	f.Fuzz(func(t *testing.T, a, b, c uint64) { checkRuns(t, []uint64{a, b, c}) })
+}
+
+// checkRuns checks that the runs of a set are its members, in order, and as long as they can be.
+func checkRuns(t *testing.T, set []uint64) {
+	t.Helper()
+	got := make([]uint64, len(set))
+	end := -1
+	must(t, runsOf(set, func(from, to int) error {
+		if from <= end || to <= from || to > len(set)*blockCells {
+			t.Fatalf("run %d to %d after %d of %#x", from, to, end, set)
+		}
+		for i := from; i < to; i++ {
+			got[i/blockCells] |= 1 << (i % blockCells)
+		}
+		end = to
+		return nil
+	}))
+	if !slices.Equal(got, set) {
+		t.Fatalf("runs of %#x are %#x", set, got)
+	}
+	stop := errors.New("stop")
+	if err := runsOf(set, func(int, int) error { return stop }); (err == stop) != (end >= 0) {
+		t.Fatalf("an error of the caller's is %v", err)
 	}
 }

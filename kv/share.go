@@ -36,8 +36,9 @@ type ShareConfig struct {
 	TypeK, TypeV   *tensor.DType
 	Cells, MaxSeqs int
 
-	// Readable reports whether a device of the borrower's that can run its attention can read memory of t
-	// where it lies, beside the layer's own memory. Nil means that none can.
+	// Readable reports whether one of the devices that the borrower's graphs are planned for can use memory
+	// of t where it lies: attention then runs there, or what it reads is copied on from there. Nil means
+	// that none can, but for the layer's own.
 	Readable func(t buffer.Type) bool
 }
 

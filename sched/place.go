@@ -112,7 +112,10 @@ func (p *planner) noDevice(i int) *PlacementError {
 // placeBound places node i if a pin or a bound tensor decides where it runs.
 func (p *planner) placeBound(i int, w *wish) error {
 	n := &p.nodes[i]
-	pin := p.pin(n.t.Name)
+	pin, err := p.pinOf(i)
+	if err != nil {
+		return err
+	}
 	w.clear(p, n.t)
 	switch {
 	case n.update && p.roots[n.root].typ >= 0:
@@ -129,14 +132,41 @@ func (p *planner) placeBound(i int, w *wish) error {
 	return p.placeReader(i, w)
 }
 
-// pin returns the first pin that matches name, or nil.
-func (p *planner) pin(name string) *Pin {
-	for i := range p.opt.Pins {
-		if p.opt.Pins[i].Pattern.MatchString(name) {
-			return &p.opt.Pins[i]
+// pinOf returns the pin of node i, or nil: that of its name comes before those of the weights it reads,
+// which must agree.
+func (p *planner) pinOf(i int) (*Pin, error) {
+	n := &p.nodes[i]
+	if at := matching(p.opt.Pins, n.t.Name); at >= 0 {
+		return &p.opt.Pins[at], nil
+	}
+	var pin *Pin
+	for _, rd := range p.reads[n.reads[0]:n.reads[1]] {
+		at := p.roots[rd.root].pin
+		if at < 0 {
+			continue
+		}
+		other := &p.opt.WeightPins[at]
+		if pin != nil && pin.Device != other.Device {
+			return nil, &PlacementError{
+				Node: n.t.Name, Op: n.t.Op.Kind().String(), Pin: pin.Pattern.String(),
+				Reasons: []Refusal{{Device: other.Device, Reason: "/" + other.Pattern.String() + "/ pins another of its weights there"}},
+			}
+		}
+		if pin == nil {
+			pin = other
 		}
 	}
-	return nil
+	return pin, nil
+}
+
+// matching returns the first of pins that matches name, or -1.
+func matching(pins []Pin, name string) int {
+	for i := range pins {
+		if pins[i].Pattern.MatchString(name) {
+			return i
+		}
+	}
+	return -1
 }
 
 // placeWriter places node i, which writes into bound memory: only a device that can use it will do.

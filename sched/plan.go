@@ -17,12 +17,16 @@ type Options struct {
 	// Pins names the device of some nodes. The first pin that matches counts, and one that cannot be
 	// fulfilled is a *PlacementError.
 	Pins []Pin
+	// WeightPins name the device of the nodes that read some weights: where a user has put them. The
+	// first whose pattern matches a weight's name counts, and one that cannot be fulfilled is a
+	// *PlacementError: without it the scheduler would copy such a weight elsewhere in each run.
+	WeightPins []Pin
 	// KeepInputs keeps the memory of inputs to the end of a run, so that what is written once serves
 	// several runs. Without it inputs are written before each run.
 	KeepInputs bool
 }
 
-// Pin says where nodes run whose name matches.
+// Pin says where nodes run whose name matches, or that read weights whose name does.
 type Pin struct {
 	Pattern *regexp.Regexp
 	Device  string

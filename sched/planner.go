@@ -53,6 +53,7 @@ type root struct {
 	written bool  // by an update: a node whose result lies in it
 	input   int32
 	keep    bool
+	pin     int32 // of Options.WeightPins, or -1
 
 	// How far the cut has come.
 	first   int32    // slot
@@ -119,16 +120,26 @@ func newPlanner(g *tensor.Graph, devices []backends.Device, opt Options) (*plann
 		}
 		p.layers = append(p.layers, d)
 	}
-	for i, pin := range opt.Pins {
-		if pin.Pattern == nil {
-			return nil, fmt.Errorf("sched: pin %d, on %q, has no pattern", i, pin.Device)
-		}
-		if p.device(pin.Device) < 0 {
-			reason := "is not among " + strings.Join(p.names, ", ")
-			return nil, &PlacementError{Pin: pin.Pattern.String(), Reasons: []Refusal{{pin.Device, reason, backends.ErrNoDevice}}}
+	for _, pins := range [...][]Pin{opt.Pins, opt.WeightPins} {
+		if err := p.checkPins(pins); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// checkPins reports a pin without a pattern or on a device that is not there.
+func (p *planner) checkPins(pins []Pin) error {
+	for i, pin := range pins {
+		if pin.Pattern == nil {
+			return fmt.Errorf("sched: pin %d, on %q, has no pattern", i, pin.Device)
+		}
+		if p.device(pin.Device) < 0 {
+			reason := "is not among " + strings.Join(p.names, ", ")
+			return &PlacementError{Pin: pin.Pattern.String(), Reasons: []Refusal{{pin.Device, reason, backends.ErrNoDevice}}}
+		}
+	}
+	return nil
 }
 
 // device returns the number of the device called name, or -1.
@@ -277,7 +288,10 @@ func (p *planner) collectRead(i int, n, s *tensor.Tensor) error {
 
 func (p *planner) addRoot(r root) int32 {
 	id := int32(len(p.roots))
-	r.first, r.home, r.input, r.wanted[0] = -1, -1, -1, -1
+	r.first, r.home, r.input, r.pin, r.wanted[0] = -1, -1, -1, -1, -1
+	if r.t.Role == tensor.Weight {
+		r.pin = int32(matching(p.opt.WeightPins, r.t.Name))
+	}
 	p.roots = append(p.roots, r)
 	p.ids[r.t] = id
 	return id

@@ -34,6 +34,7 @@ type drafter struct {
 	Drafter
 	failed bool
 	commit time.Duration // what its last Commit took
+	copied int64         // what its Copied said last
 }
 
 // sequence is what a Decoder knows of a sequence.

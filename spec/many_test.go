@@ -112,10 +112,10 @@ func TestFullContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, drafter := range map[string]spec.Drafter{
-		"oracle":             newOracle(slices.Concat(prompt, want), 1, e.Params().Vocab),
-		"same":               simple(t, e, f, spec.SimpleOptions{}),
-		"of less context":    spec.NewSimple(small, spec.SimpleOptions{}),
-		"half": newOracle(slices.Concat(prompt, want), 0.5, e.Params().Vocab),
+		"oracle":          newOracle(slices.Concat(prompt, want), 1, e.Params().Vocab),
+		"same":            simple(t, e, f, spec.SimpleOptions{}),
+		"of less context": spec.NewSimple(small, spec.SimpleOptions{}),
+		"half":            newOracle(slices.Concat(prompt, want), 0.5, e.Params().Vocab),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(t, e, spec.Options{Max: 7, Fixed: true, OnFailure: func(name string, err error) { t.Errorf("%s: %v", name, err) }}, drafter)

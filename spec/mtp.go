@@ -13,10 +13,20 @@ type MTPOptions struct {
 	PMin float32
 }
 
-// MTP drafts by multi-token prediction with a model that shares the target's cache: it starts from the
-// target's hidden state at the last committed token, and each step's own state goes into the next. All
-// steps are at one position, the one after the target's last.
+// MTP drafts by multi-token prediction: with a model that reads the target's cache, or with one that has a
+// cache of its own.
 type MTP struct {
+	mtpWay
+	draft *engine.Draft
+}
+
+// mtpWay is one of the two.
+type mtpWay = Drafter
+
+// sharedMTP drafts with a model that reads the target's cache: it starts from the target's hidden state at
+// the last committed token, and each step's own state goes into the next. All steps are at one position,
+// the one after the target's last.
+type sharedMTP struct {
 	draft *engine.Draft
 	opt   MTPOptions
 	seqs  map[int32]*mtpSeq
@@ -31,25 +41,20 @@ type mtpSeq struct {
 	state   []float32 // of the draft's last step
 }
 
-// NewMTP returns a drafter that runs d and owns it.
-func NewMTP(d *engine.Draft, opt MTPOptions) *MTP {
-	return &MTP{draft: d, opt: opt, seqs: map[int32]*mtpSeq{}}
-}
-
 // Name returns "draft-mtp".
-func (m *MTP) Name() string { return "draft-mtp" }
+func (m *sharedMTP) Name() string { return nameMTP }
 
 // Hidden returns LastHidden.
-func (m *MTP) Hidden() Hidden { return LastHidden }
+func (m *sharedMTP) Hidden() Hidden { return LastHidden }
 
 // Truncate forgets the hidden state: the one at the new end is not known.
-func (m *MTP) Truncate(seq, n int32) {
+func (m *sharedMTP) Truncate(seq, n int32) {
 	if s := m.seq(seq); n < s.past || n == 0 {
 		s.past, s.pending = n, s.pending[:0]
 	}
 }
 
-func (m *MTP) seq(seq int32) *mtpSeq {
+func (m *sharedMTP) seq(seq int32) *mtpSeq {
 	s, ok := m.seqs[seq]
 	if !ok {
 		s = new(mtpSeq)
@@ -59,7 +64,7 @@ func (m *MTP) seq(seq int32) *mtpSeq {
 }
 
 // Commit keeps the hidden state of the last token of each sequence.
-func (m *MTP) Commit(_ context.Context, commits []Commit) error {
+func (m *sharedMTP) Commit(_ context.Context, commits []Commit) error {
 	for i := range commits {
 		c := &commits[i]
 		s := m.seq(c.Seq)
@@ -73,7 +78,7 @@ func (m *MTP) Commit(_ context.Context, commits []Commit) error {
 }
 
 // Draft runs the draft model once for each guess, for all sequences together.
-func (m *MTP) Draft(ctx context.Context, requests []*Request) error {
+func (m *sharedMTP) Draft(ctx context.Context, requests []*Request) error {
 	m.live = m.live[:0]
 	for _, r := range requests {
 		s := m.seq(r.Seq)
@@ -103,8 +108,8 @@ func (m *MTP) Draft(ctx context.Context, requests []*Request) error {
 	return nil
 }
 
-// Stats returns what the draft has done, the bytes of a mirror among it.
-func (m *MTP) Stats() engine.DraftStats { return m.draft.Stats() }
+// Copied returns how many bytes went into a mirror so far.
+func (m *mtp) Copied() int64 { return m.draft.Stats().Copied }
 
 // Close closes the draft.
-func (m *MTP) Close() error { return m.draft.Close() }
+func (m *sharedMTP) Close() error { return m.draft.Close() }

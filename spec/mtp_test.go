@@ -16,20 +16,32 @@ import (
 	"github.com/tenon-go/tenon/spec"
 )
 
+// shared is a target whose cache sharedDraft reads.
+var (
+	shared      = tinymodel.SharedTarget(tinymodel.Config{})
+	sharedDraft = tinymodel.SharedDraft(tinymodel.Config{Embd: 48}, shared)
+)
+
 // newMTP returns a draft-mtp for e.
-func newMTP(t testing.TB, e *engine.Engine, opt spec.MTPOptions, draft engine.DraftOptions) *spec.MTP {
+func newMTP(t testing.TB, e *engine.Engine, opt spec.MTPOptions, draft engine.DraftOptions) spec.Drafter {
 	t.Helper()
-	d, err := engine.NewDraft(parse(t, tinymodel.Gemma4Assistant), e, draft)
+	mtp, _ := newDraft(t, e, opt, draft)
+	return mtp
+}
+
+func newDraft(t testing.TB, e *engine.Engine, opt spec.MTPOptions, draft engine.DraftOptions) (spec.Drafter, *engine.Draft) {
+	t.Helper()
+	d, err := engine.NewDraft(parse(t, sharedDraft), e, draft)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return spec.NewMTP(d, opt)
+	return spec.NewMTP(d, opt), d
 }
 
 // TestMTPSameText decodes with a draft that reads the target's cache, directly and through a mirror, far
 // beyond the target's windows.
 func TestMTPSameText(t *testing.T) {
-	e := newEngine(t, parse(t, tinymodel.Gemma4), engine.Options{Context: 128, Batch: 16, Sequences: 2, Exact: true, ExactCache: true})
+	e := newEngine(t, parse(t, shared), engine.Options{Context: 128, Batch: 16, Sequences: 2, Exact: true, ExactCache: true})
 	other := cpu.New(cpu.Options{Name: "Other", Threads: 1})
 	t.Cleanup(func() { other.Close() })
 	prompt := ids(1, 20, e.Params().Vocab)
@@ -41,12 +53,12 @@ func TestMTPSameText(t *testing.T) {
 				if mirror {
 					opt.Devices = []backends.Device{other}
 				}
-				mtp := newMTP(t, e, spec.MTPOptions{}, opt)
+				mtp, draft := newDraft(t, e, spec.MTPOptions{}, opt)
 				d := newDecoder(t, e, spec.Options{Max: 3, Fixed: true, OnFailure: func(name string, err error) { t.Errorf("%s: %v", name, err) }}, mtp)
 				if got := speculate(t, d, e, 1, way.params, prompt, len(want)); !slices.Equal(got, want) {
 					t.Errorf("with speculation\n%v, without\n%v", got, want)
 				}
-				st := mtp.Stats()
+				st := draft.Stats()
 				if st.Runs == 0 || (st.Copied > 0) != mirror {
 					t.Errorf("%d runs of the draft, %d bytes copied", st.Runs, st.Copied)
 				}
@@ -60,7 +72,7 @@ func TestMTPSameText(t *testing.T) {
 
 // TestMTPTogether compares the guesses for two sequences at once with those for each alone.
 func TestMTPTogether(t *testing.T) {
-	e := newEngine(t, parse(t, tinymodel.Gemma4), engine.Options{Context: 128, Sequences: 2, Exact: true, ExactCache: true})
+	e := newEngine(t, parse(t, shared), engine.Options{Context: 128, Sequences: 2, Exact: true, ExactCache: true})
 	mtp := newMTP(t, e, spec.MTPOptions{}, engine.DraftOptions{})
 	d := newDecoder(t, e, spec.Options{Max: 4, Fixed: true}, mtp)
 	ctx := context.Background()
@@ -115,7 +127,7 @@ func (a *all) Commit(_ context.Context, commits []spec.Commit) error {
 
 // TestAllHidden compares the hidden states that a drafter is shown with those of an embedding.
 func TestAllHidden(t *testing.T) {
-	for _, c := range []tinymodel.Config{{}, tinymodel.Gemma4, {Experts: 4}} {
+	for _, c := range []tinymodel.Config{{}, shared, {Experts: 4}} {
 		e := newEngine(t, parse(t, c), engine.Options{Context: 128, Batch: 8, Exact: true, ExactCache: true})
 		vocab := e.Params().Vocab
 		prompt := ids(3, 21, vocab)

@@ -20,6 +20,9 @@ type Stats struct {
 	Drafting  time.Duration `json:"drafting"`
 	PlainTime time.Duration `json:"plainTime"`
 
+	// Copied is how many bytes a mirror of the target's cache took, for the draft to read.
+	Copied int64 `json:"copied,omitempty"`
+
 	// Failed names the drafters that failed and were left out.
 	Failed []string `json:"failed,omitempty"`
 }
@@ -48,6 +51,9 @@ func (s *Stats) Tokens() int { return s.Rounds + s.Accepted }
 
 // TokensPerStep returns the tokens that a round gives on average, or 0 before the first.
 func (s *Stats) TokensPerStep() float64 { return ratio(float64(s.Tokens()), float64(s.Rounds)) }
+
+// CopiedPerStep returns the bytes that a round copies into a mirror on average.
+func (s *Stats) CopiedPerStep() float64 { return ratio(float64(s.Copied), float64(s.Rounds)) }
 
 // Acceptance returns the share of guesses at a position that were right, among those that were reached;
 // 0 where none was.

@@ -197,6 +197,7 @@ func (d *Decoder) ask(ctx context.Context, i, seqs int) {
 	start := d.opt.Clock()
 	err := x.Draft(ctx, d.requests)
 	d.control.drafted(i, depth, d.opt.Clock().Sub(start)+x.commit)
+	d.copied(x)
 	if err == nil {
 		err = d.inspect()
 	}
@@ -220,6 +221,20 @@ func (d *Decoder) ask(ctx context.Context, i, seqs int) {
 		d.open = append(d.open, r)
 	}
 	d.requests, d.open = d.open, d.requests
+}
+
+// copied adds what a draft copied to the statistics, in equal parts where it was for several sequences.
+func (d *Decoder) copied(x *drafter) {
+	c, ok := x.Drafter.(interface{ Copied() int64 })
+	if !ok {
+		return
+	}
+	n := c.Copied() - x.copied
+	x.copied += n
+	d.stats.Copied += n
+	for _, r := range d.requests {
+		d.seqs[r.Seq].stats.Copied += n / int64(len(d.requests))
+	}
 }
 
 // inspect reports a draft that no drafter must make.

@@ -71,6 +71,8 @@ func Cases() []Case {
 	attentionCases(t)
 	matMulCases(t)
 	matMulIDCases(t)
+	convCases(t)
+	deltaNetCases(t)
 
 	bufferCases(t)
 	programCases(t)

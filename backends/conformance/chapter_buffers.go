@@ -103,7 +103,7 @@ func bufferZeroed(_ *session, typ buffer.Type) error {
 			}
 			p := bytes.Repeat([]byte{0xa5}, int(size))
 			if n, err := b.ReadAt(p, 0); err != nil || int64(n) != size {
-				return fmt.Errorf("ReadAt of %d bytes: %d, %w", size, n, err)
+				return moved("ReadAt", n, size, err)
 			}
 			for i, v := range p {
 				if v != 0 {
@@ -127,10 +127,10 @@ func bufferZeroSize(_ *session, typ buffer.Type) error {
 		return err
 	}
 	if n, err := b.ReadAt(nil, 0); n != 0 || err != nil {
-		return fmt.Errorf("ReadAt of nothing: %d, %w", n, err)
+		return moved("ReadAt", n, 0, err)
 	}
 	if n, err := b.WriteAt(nil, 0); n != 0 || err != nil {
-		return fmt.Errorf("WriteAt of nothing: %d, %w", n, err)
+		return moved("WriteAt", n, 0, err)
 	}
 	if _, err := b.ReadAt(make([]byte, 1), 0); !errors.Is(err, buffer.ErrRange) {
 		return fmt.Errorf("ReadAt of a byte of an empty buffer: %v, want ErrRange", err)
@@ -155,13 +155,13 @@ func bufferReadWrite(s *session, typ buffer.Type) error {
 				model[off+j] = byte(r.Uint32())
 			}
 			if got, err := b.WriteAt(model[off:off+n], int64(off)); err != nil || got != n {
-				return fmt.Errorf("WriteAt of %d bytes at %d: %d, %w", n, off, got, err)
+				return moved("WriteAt", got, int64(n), err)
 			}
 			continue
 		}
 		p := make([]byte, n)
 		if got, err := b.ReadAt(p, int64(off)); err != nil || got != n {
-			return fmt.Errorf("ReadAt of %d bytes at %d: %d, %w", n, off, got, err)
+			return moved("ReadAt", got, int64(n), err)
 		}
 		if !bytes.Equal(p, model[off:off+n]) {
 			return fmt.Errorf("ReadAt of %d bytes at %d gives other bytes than were written", n, off)
@@ -174,7 +174,7 @@ func bufferReadWrite(s *session, typ buffer.Type) error {
 func contains(b buffer.Buffer, want []byte) error {
 	p := make([]byte, len(want))
 	if n, err := b.ReadAt(p, 0); err != nil || n != len(p) {
-		return fmt.Errorf("ReadAt of %d bytes: %d, %w", len(p), n, err)
+		return moved("ReadAt", n, int64(len(p)), err)
 	}
 	for i := range p {
 		if p[i] != want[i] {

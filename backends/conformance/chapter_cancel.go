@@ -50,7 +50,7 @@ func cancelBefore(ctx context.Context, s *session) (m measure, err error) {
 
 // long binds a program that takes at least so long, and returns how long it takes.
 func (s *session) long(ctx context.Context, least time.Duration) (*bound, time.Duration, error) {
-	for nodes, size := 64, 1<<14; ; nodes *= 2 {
+	for nodes, size := 64, 1<<14; ; {
 		g := newGen(s.rand("long"))
 		x := g.random(tensor.F32, tensor.MakeShape(size))
 		y := x
@@ -78,11 +78,10 @@ func (s *session) long(ctx context.Context, least time.Duration) (*bound, time.D
 		if err := b.close(); err != nil {
 			return nil, 0, err
 		}
-		if nodes >= 1<<14 { // a fast device: larger tensors
+		// As many nodes as should do, and larger tensors on a device that a node hardly keeps busy.
+		nodes = int(min(64, max(2, 1.3*float64(least)/float64(max(took, 1)))) * float64(nodes))
+		if nodes > 1<<13 {
 			nodes, size = 64, 16*size
-		}
-		if took < least/16 {
-			nodes *= 4
 		}
 		if size > 1<<26 {
 			return nil, 0, skipError(fmt.Sprintf("no program is slow enough to be cancelled: %v", took))

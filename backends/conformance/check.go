@@ -34,7 +34,7 @@ func (b *bound) set(leaf *tensor.Tensor, data []byte) error {
 	b.g.data[leaf], b.known = data, nil
 	copy(b.s.image[at:], data)
 	if n, err := b.s.arena.WriteAt(data, at); err != nil || n != len(data) {
-		return fmt.Errorf("WriteAt of %d bytes: %d, %w", len(data), n, err)
+		return moved("WriteAt", n, int64(len(data)), err)
 	}
 	return nil
 }
@@ -112,4 +112,12 @@ func (s *session) works(ctx context.Context) error {
 		return fmt.Errorf("afterwards the device does not work: %w", err)
 	}
 	return nil
+}
+
+// moved is the error of a ReadAt or WriteAt that moved n bytes, and not what was wanted.
+func moved(what string, n int, want int64, err error) error {
+	if err == nil {
+		return fmt.Errorf("%s moves %d of %d bytes and returns no error", what, n, want)
+	}
+	return fmt.Errorf("%s of %d bytes: %w", what, want, err)
 }

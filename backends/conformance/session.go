@@ -204,7 +204,7 @@ func (b *bound) reset() error {
 		}
 	}
 	if n, err := s.arena.WriteAt(image, 0); err != nil || n != len(image) {
-		return fmt.Errorf("WriteAt of %d bytes at 0: %d, %w", len(image), n, err)
+		return moved("WriteAt", n, int64(len(image)), err)
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func (b *bound) fetch() error {
 		s.after = make([]byte, 2*b.size)
 	}
 	if n, err := s.arena.ReadAt(s.after[:b.size], 0); err != nil || int64(n) != b.size {
-		return fmt.Errorf("ReadAt of %d bytes at 0: %d, %w", b.size, n, err)
+		return moved("ReadAt", n, b.size, err)
 	}
 	return nil
 }

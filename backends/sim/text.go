@@ -54,7 +54,7 @@ func ParseFrom(r io.Reader) ([]Config, error) {
 //	device CPU; kind cpu; mapped; reads Vulkan0
 //
 // A statement ends with its line or with a semicolon, and a comment begins with # where a word could. A
-// word with a blank, a quote, a semicolon or a # in it is written in quotes, as a Go string. A SIZE is
+// word with a blank, a quote or a semicolon in it, or a # before it, stands in quotes, as a Go string. A SIZE is
 // in bytes, or has one of the units kB, MB, GB, TB, KiB, MiB, GiB, TiB; a RATE is a SIZE a second, such
 // as 25GB/s; a TIME is written as time.ParseDuration reads it. OPS are names of op kinds and TYPES
 // those of tensor types, with commas between, or * for all. Each statement but the last five stands at
@@ -83,8 +83,8 @@ func ParseFrom(r io.Reader) ([]Config, error) {
 //	reads NAME               a device more in Reads
 //	type NAME [memory SIZE] [max-buffer SIZE] [alignment N] [mapped]
 //	allow OPS [TYPES]        a Rule
-//	refuse OPS [TYPES] [WORD]
-//	                         a Rule with its reason
+//	refuse OPS [TYPES] ["REASON"]
+//	                         a Rule with its reason, always in quotes
 //	fault FAULT              such as: lose-at-submit 3; see Fault
 //
 // A FAULT is one of fail-alloc, fail-submit, lose-at-submit, hang-at-submit, fail-copy, lose-at-copy and

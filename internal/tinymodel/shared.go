@@ -23,7 +23,14 @@ const (
 func SharedTarget(c Config) Config {
 	c.Arch = "gemma4"
 	c.Layers = max(c.Layers, 4)
-	return c.shared(sharedLayers, nil, func(w *sharedWriter) { w.target() })
+	return c.shared(sharedLayers, false, nil, func(w *sharedWriter) { w.target() })
+}
+
+// SharedWithoutWindow is SharedTarget of layers that all see all tokens.
+func SharedWithoutWindow(c Config) Config {
+	c.Arch = "gemma4"
+	c.Layers = max(c.Layers, 4)
+	return c.shared(sharedLayers, true, nil, func(w *sharedWriter) { w.target() })
 }
 
 // SharedDraft returns c as a draft for target, which is what SharedTarget returned: all its layers read
@@ -33,16 +40,16 @@ func SharedDraft(c, target Config) Config {
 	c.Arch, c.Vocab = "gemma4-assistant", target.Vocab
 	c.KVHeads, c.HeadDim = target.KVHeads, target.HeadDim
 	c = c.withDefaults()
-	return c.shared(c.Layers, map[string]int{"embedding_length_out": target.Embd, "nextn_predict_layers": c.Layers},
+	return c.shared(c.Layers, false, map[string]int{"embedding_length_out": target.Embd, "nextn_predict_layers": c.Layers},
 		func(w *sharedWriter) { w.assistant(target.Embd) })
 }
 
 // shared sets up c's Meta and Tensors.
-func (c Config) shared(shared int, more map[string]int, write func(w *sharedWriter)) Config {
+func (c Config) shared(shared int, full bool, more map[string]int, write func(w *sharedWriter)) Config {
 	meta, tensors := c.Meta, c.Tensors
 	c.Meta, c.Tensors = nil, nil
 	whole := c.withDefaults()
-	w := sharedWriter{Config: whole, owners: whole.Layers - shared}
+	w := sharedWriter{Config: whole, owners: whole.Layers - shared, full: full}
 	c.Meta = func(m *gguf.Metadata) {
 		w.meta(m, more)
 		if meta != nil {
@@ -62,13 +69,14 @@ func (c Config) shared(shared int, more map[string]int, write func(w *sharedWrit
 
 type sharedWriter struct {
 	Config
-	owners int // layers from here on read the cache of others
+	owners int  // layers from here on read the cache of others
+	full   bool // no layer slides
 	r      *rand.Rand
 	all    []gguf.TensorSource
 }
 
 // slides reports whether layer i has a window.
-func (w *sharedWriter) slides(i int) bool { return i != w.owners-1 && i != w.Layers-1 }
+func (w *sharedWriter) slides(i int) bool { return !w.full && i != w.owners-1 && i != w.Layers-1 }
 
 // heads returns the heads of layer i's keys, and the size of its heads.
 func (w *sharedWriter) heads(i int) (kv, dim int) {

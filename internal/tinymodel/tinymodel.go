@@ -20,7 +20,7 @@ import (
 
 // Config says what to write. Zero fields stand for the values of Default.
 type Config struct {
-	Arch            string // "llama", "qwen2", "qwen3" or "qwen3moe"; or one of Gemma4 and Gemma4Assistant
+	Arch            string // "llama", "qwen2", "qwen3" or "qwen3moe"
 	Embd, Layers    int
 	Heads, KVHeads  int
 	HeadDim         int // Embd/Heads if 0
@@ -30,7 +30,6 @@ type Config struct {
 	Experts, Used   int          // a mixture instead of feed-forward blocks if Experts is not 0
 	Type            tensor.DType // of the matrices; their rows must be whole numbers of its blocks
 	Seed            uint64
-	Window          int // of every other layer, in tokens; of Gemma4 and its draft alone
 	TiedEmbedding   bool // no output.weight
 	Biases          bool
 	RoPEFrequencies bool // a rope_freqs.weight
@@ -138,9 +137,6 @@ func (c *Config) metadata() *gguf.Metadata {
 	}
 	m.Set(c.Arch+".attention.layer_norm_rms_epsilon", gguf.ValueOf(float32(1e-5)))
 	m.Set(c.Arch+".rope.freq_base", gguf.ValueOf(float32(10000)))
-	if c.gemma4() {
-		c.gemma4Metadata(m)
-	}
 	c.vocabulary(m)
 	return m
 }
@@ -194,10 +190,6 @@ func (c *Config) tensors() []gguf.TensorSource {
 	}
 	matrix("token_embd.weight", c.Embd, c.Vocab)
 	vector("output_norm.weight", c.Embd, 1, 0.1)
-	if c.gemma4() {
-		c.gemma4Tensors(matrix, vector)
-		return all
-	}
 	if !c.TiedEmbedding {
 		matrix("output.weight", c.Embd, c.Vocab)
 	}

@@ -41,6 +41,9 @@ func (d *Device) Supports(n *tensor.Tensor) error {
 			return d.unsupported(n, err.Error())
 		}
 	}
+	if n.Op.Kind() >= tensor.Kind(tensor.NumKinds()) {
+		return d.unsupported(n, "it is newer than the reference")
+	}
 	if op, ok := n.Op.(tensor.RoPE); ok && op.Mode.Axes() > 1 && op.Sections == ([4]int32{}) {
 		return d.unsupported(n, "mode "+op.Mode.String()+" needs sections")
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // Eval returns the result of n over src, the content of its sources; an absent source is the zero
-// Value. Errors: a *backends.IndexError, or one that says that there is no reference for the op.
+// Value. Errors: a *backends.IndexError, or backends.ErrUnsupported for an op that there is no
+// reference for.
 func Eval(n *tensor.Tensor, src []Value) (Value, error) {
 	switch op := n.Op.(type) {
 	case tensor.Add, tensor.Sub, tensor.Mul, tensor.Div:
@@ -57,8 +58,12 @@ func Eval(n *tensor.Tensor, src []Value) (Value, error) {
 		return unary(op, n, src)
 	case tensor.GLU:
 		return glu(op, n, src)
+	case tensor.SSMConv:
+		return ssmConv(n, src), nil
+	case tensor.GatedDeltaNet:
+		return deltaNet(op, n, src), nil
 	}
-	return Value{}, fmt.Errorf("ref: no reference for %s", n.Op.Kind())
+	return Value{}, fmt.Errorf("ref: %w: no reference for %s", backends.ErrUnsupported, n.Op.Kind())
 }
 
 // present reports whether optional source i is there.

@@ -77,9 +77,10 @@ def ones(n, value=1.0):
 class Block(nn.Module):
     """A layer. One without keys of its own reads those of another."""
 
-    def __init__(self, n, ff, heads, kv_heads, dim, eps, own_kv, depth):
+    def __init__(self, n, ff, heads, kv_heads, dim, eps, own_kv, depth, dropout=0.0):
         super().__init__()
         self.heads, self.kv_heads, self.dim, self.eps, self.own_kv = heads, kv_heads, dim, eps, own_kv
+        self.dropout = dropout
         self.attn_norm, self.post_attention_norm = ones(n), ones(n, 1 / math.sqrt(2 * depth))
         self.ffn_norm, self.post_ffw_norm = ones(n), ones(n, 1 / math.sqrt(2 * depth))
         self.attn_q, self.attn_output = linear(n, heads * dim), linear(heads * dim, n)
@@ -98,23 +99,24 @@ class Block(nn.Module):
             k = F.linear(h, self.attn_k).view(b, t, self.kv_heads, self.dim)
             v = F.linear(h, self.attn_v).view(b, t, self.kv_heads, self.dim)
             kv = rope(rms(k, self.attn_k_norm, self.eps), table), rms(v, None, self.eps)
-        x = x + rms(F.linear(attend(q, *kv, mask), self.attn_output), self.post_attention_norm, self.eps)
+        h = rms(F.linear(attend(q, *kv, mask), self.attn_output), self.post_attention_norm, self.eps)
+        x = x + F.dropout(h, self.dropout, self.training)
         h = rms(x, self.ffn_norm, self.eps)
         h = F.linear(F.gelu(F.linear(h, self.ffn_gate), approximate="tanh") * F.linear(h, self.ffn_up), self.ffn_down)
-        return x + rms(h, self.post_ffw_norm, self.eps), kv
+        return x + F.dropout(rms(h, self.post_ffw_norm, self.eps), self.dropout, self.training), kv
 
 
 class Target(nn.Module):
-    def __init__(self, c=TARGET):
+    def __init__(self, c=TARGET, dropout=0.0):
         super().__init__()
-        self.c = c
+        self.c, self.dropout = c, dropout
         n, layers = c["embedding_length"], c["block_count"]
         self.first_shared = layers - c["shared_kv_layers"]
         self.token_embd = nn.Parameter(torch.randn(c["vocab_size"], n) / math.sqrt(n))
         self.output_norm = ones(n)
         self.blk = nn.ModuleList(
             Block(n, c["feed_forward_length"], c["head_count"], c["head_count_kv"], c["key_length"], c["eps"],
-                  i < self.first_shared, layers)
+                  i < self.first_shared, layers, dropout)
             for i in range(layers)
         )
 
@@ -130,6 +132,7 @@ class Target(nn.Module):
         x = F.embedding(ids, self.token_embd) * math.sqrt(c["embedding_length"])
         if torch.is_autocast_enabled():
             x = x.to(torch.get_autocast_dtype(ids.device.type))
+        x = F.dropout(x, self.dropout, self.training)
         kept = {}
         for i, block in enumerate(self.blk):
             slides = c["sliding_window_pattern"][i]
