@@ -56,7 +56,12 @@ type SpecOptions struct {
 }
 
 // WithDraft has the model at path guess tokens ahead: see SpecOptions.
-func WithDraft(path string) Option { return func(c *config) { c.draft = path } }
+func WithDraft(path string) Option { return func(c *config) { c.draft = source{path: path} } }
+
+// WithDraftData is WithDraft for a model file that is in memory already; see OpenData.
+func WithDraftData(name string, file []byte) Option {
+	return func(c *config) { c.draft = source{name, file} }
+}
 
 // WithSpec sets up speculative decoding.
 func WithSpec(o SpecOptions) Option { return func(c *config) { c.spec, c.speculates = o, true } }
@@ -110,14 +115,14 @@ func (m *Model) openDrafters(c *config) (err error) {
 		return nil
 	}
 	o := &c.spec
-	if c.draft != "" {
-		if m.draftFile, err = gguf.Open(c.draft); err != nil {
+	if c.draft.path != "" {
+		if m.draftFile, err = c.draft.open(); err != nil {
 			return err
 		}
 	}
 	if len(o.Types) == 0 {
 		o.Types = []string{kindOf(m.draftFile)}
-		if err := o.complete(c.draft); err != nil { // now that it is known what the options are for
+		if err := o.complete(c.draft.path); err != nil { // now that it is known what the options are for
 			return err
 		}
 	}

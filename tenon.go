@@ -85,7 +85,7 @@ type config struct {
 	threads int
 
 	spec       SpecOptions
-	draft      string // path
+	draft      source // of WithDraft
 	speculates bool   // WithSpec or WithDraft was given
 }
 
@@ -131,7 +131,31 @@ func WithProgress(f func(done, total int64)) Option { return func(c *config) { c
 // *sched.PlacementError for a type that no device can read, or the file system's. With a draft also
 // *kv.ShareError where that cannot read the target's cache, before anything of it is loaded,
 // *model.DraftError, and *spec.VocabError.
-func Open(path string, options ...Option) (_ *Model, err error) {
+func Open(path string, options ...Option) (*Model, error) {
+	return open(source{path: path}, options)
+}
+
+// OpenData is Open for a model file that is in memory already: an embedded one, for example. It must
+// not be changed while the model is open; name stands for the path in errors.
+func OpenData(name string, file []byte, options ...Option) (*Model, error) {
+	return open(source{name, file}, options)
+}
+
+// source is where a model file is: at a path, or in memory under a name.
+type source struct {
+	path string
+	data []byte
+}
+
+// open maps or parses the file.
+func (s source) open() (*gguf.File, error) {
+	if s.data != nil {
+		return gguf.Parse(s.data, s.path)
+	}
+	return gguf.Open(s.path)
+}
+
+func open(from source, options []Option) (_ *Model, err error) {
 	var c config
 	for _, o := range options {
 		o(&c)
@@ -139,8 +163,8 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 	if c.threads < 0 {
 		return nil, &engine.OptionError{Name: "threads", Value: c.threads, Wants: "0 or more"}
 	}
-	if c.speculates = c.speculates || c.draft != ""; c.speculates {
-		if err := c.spec.complete(c.draft); err != nil {
+	if c.speculates = c.speculates || c.draft.path != ""; c.speculates {
+		if err := c.spec.complete(c.draft.path); err != nil {
 			return nil, err
 		}
 		c.engine.Snapshots = c.spec.Max // guesses are taken back
@@ -152,11 +176,11 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 			err = errors.Join(err, m.Close())
 		}
 	}()
-	if m.file, err = gguf.Open(path); err != nil {
+	if m.file, err = from.open(); err != nil {
 		return nil, err
 	}
 	if m.tok, err = tokenizer.New(m.file.Metadata); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", from.path, err)
 	}
 	if err = m.openDevices(&c); err != nil {
 		return nil, err
@@ -165,7 +189,7 @@ func Open(path string, options ...Option) (_ *Model, err error) {
 		return nil, err
 	}
 	if tokens, logits := m.tok.Size(), m.Params().Vocab; tokens != logits {
-		return nil, &VocabError{path, tokens, logits}
+		return nil, &VocabError{from.path, tokens, logits}
 	}
 	if err = m.openDrafters(&c); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package buffer
 import (
 	"io"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/tenon-go/tenon/internal/mmap"
 )
@@ -68,9 +69,16 @@ func (h *Host) available() int64 {
 	return max(0, h.limit-h.used.Load())
 }
 
-// Import returns a Buffer over host memory where it lies. Its bytes may be read-only, as those of a
-// mapped file are: a write to them is then the caller's fault and ends the process.
+// importAlignment is what imported memory must be aligned to, in bytes: that of tensors in a model file.
+const importAlignment = 32
+
+// Import returns a Buffer over host memory where it lies, or nil if it is not aligned to 32 bytes, as a
+// mapping is and an embedded file may not be. Its bytes may be read-only, as those of a mapped file
+// are: a write to them is then the caller's fault and ends the process.
 func (h *Host) Import(host []byte) (Buffer, error) {
+	if uintptr(unsafe.Pointer(unsafe.SliceData(host)))%importAlignment != 0 {
+		return nil, nil
+	}
 	return &hostBuffer{typ: h, mem: host}, nil
 }
 

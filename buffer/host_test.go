@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/tenon-go/tenon/buffer"
+	"github.com/tenon-go/tenon/internal/mmap"
 )
 
 var owner = buffer.Owner{Backend: "CPU", Device: "CPU1"}
@@ -200,7 +201,7 @@ func TestHostReadWrite(t *testing.T) {
 
 func TestHostClosed(t *testing.T) {
 	h := buffer.NewHost(owner, 0)
-	imported, err := buffer.Import(h, make([]byte, 16))
+	imported, err := buffer.Import(h, aligned(t, 16))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,9 +229,33 @@ func TestHostClosed(t *testing.T) {
 	}
 }
 
+// aligned returns n bytes that can be imported, and not a byte beyond.
+func aligned(t *testing.T, n int) []byte {
+	m, err := mmap.Anon(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m.Bytes()[:n:n]
+}
+
+// TestHostImportOfUnaligned: an embedded file may begin anywhere, and is then to be copied.
+func TestHostImportOfUnaligned(t *testing.T) {
+	host := aligned(t, 64)
+	for skip := 1; skip < 32; skip++ {
+		if b, err := buffer.Import(buffer.NewHost(owner, 0), host[skip:]); b != nil || err != nil {
+			t.Errorf("%d bytes behind an aligned address: %v, %v", skip, b, err)
+		}
+	}
+	if b, err := buffer.Import(buffer.NewHost(owner, 0), host[32:]); b == nil || err != nil {
+		t.Errorf("at an aligned address: %v, %v", b, err)
+	}
+}
+
 func TestHostImport(t *testing.T) {
 	h := buffer.NewHost(owner, 10) // the limit is on what is allocated
-	host := []byte("memory of the caller")
+	host := aligned(t, 20)
+	copy(host, "memory of the caller")
 	b, err := buffer.Import(h, host)
 	if err != nil || b == nil {
 		t.Fatal(b, err)

@@ -174,6 +174,15 @@ func (m smallMemory) MaxSize() int64 {
 	return m.most
 }
 
+// silent is a device that does not say how much memory it has.
+type silent struct{ *cpu.Device }
+
+func (d silent) Info() backends.Info {
+	info := d.Device.Info()
+	info.MemoryTotal, info.MemoryFree = 0, 0
+	return info
+}
+
 // Whatever memory is missing, New says so and keeps nothing; newCPU checks the latter.
 func TestTooLittleMemory(t *testing.T) {
 	f := parse(t, tinymodel.Config{})
@@ -192,13 +201,26 @@ func TestTooLittleMemory(t *testing.T) {
 		if n := d.Memory().Used(); n != 0 {
 			t.Errorf("%d of %d bytes: %d stay allocated", limit, need, n)
 		}
-		var alloc *buffer.AllocError
-		if errors.As(err, &alloc) {
+		var fit *engine.FitError
+		if errors.As(err, &fit) {
 			tooLittle++
+			n := fit.Lacking[0]
+			// A small limit is one on each buffer as well, and more buffers have more gaps.
+			if n.Free != limit || n.Need < need || limit > need/2 && n.Need != need || n.Missing() != n.Need-limit || n.Total() != n.Need {
+				t.Errorf("%d of %d bytes: %+v", limit, need, n)
+			}
+		}
+		// A device that does not say what it has is found out by an allocation.
+		e, err = engine.New(f, engine.Options{Devices: []backends.Device{silent{d}}})
+		if e != nil || !errors.Is(err, buffer.ErrNoMemory) && !(limit <= 1000 && errors.Is(err, kv.ErrConfig)) || errors.As(err, &fit) {
+			t.Errorf("%d of %d bytes, unsaid: %v", limit, need, err)
+		}
+		if n := d.Memory().Used(); n != 0 {
+			t.Errorf("%d of %d bytes, unsaid: %d stay allocated", limit, need, n)
 		}
 	}
 	if tooLittle < 5 {
-		t.Errorf("only %d limits were met by an allocation", tooLittle)
+		t.Errorf("only %d limits were noticed", tooLittle)
 	}
 	open(t, f, engine.Options{Devices: []backends.Device{newCPU(t, "CPU", need)}}).decode(tokens(0, 0, ids(1, 1)))
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -83,6 +84,9 @@ func (d *Draft) compute(ctx context.Context) (err error) {
 		return err
 	}
 	if err := r.exec.Run(ctx); err != nil {
+		if errors.Is(err, ctx.Err()) {
+			return cancelled(ctx)
+		}
 		return fmt.Errorf("engine: draft: %w", err)
 	}
 	d.stats.Runs++

@@ -61,8 +61,8 @@ func ExampleNewPlan() {
 	fmt.Print(plan)
 	// Output:
 	// 4 nodes, 2 splits, 1 copy of 512 bytes each run
-	// memory of Vulkan0: 2560 bytes in 1 buffer, at most 2560 in use at a time
-	// memory of CPU: 2560 bytes in 1 buffer, at most 2560 in use at a time
+	// memory of Vulkan0: 2560 bytes in 1 buffer, 1.000 of the 2560 that are in use at a time
+	// memory of CPU: 2560 bytes in 1 buffer, 1.000 of the 2560 that are in use at a time
 	// split 0 on CPU
 	//   0 MatMul blk.0.up: weight blk.0.ffn_up lies on CPU; 2048 bytes at CPU:0+0
 	//   1 Unary blk.0.act: lies between nodes on CPU: 4096 bytes less to copy; 2048 bytes at CPU:0+0, in place

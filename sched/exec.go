@@ -32,6 +32,7 @@ type Exec struct {
 type execSplit struct {
 	dev     int32
 	waits   []int32
+	early   int // how many of copies are made before the waits
 	copies  []execCopy
 	program backends.Program
 	pending bool // submitted, and not yet waited for
@@ -107,7 +108,7 @@ func (e *Exec) compile() error {
 	e.splits = make([]execSplit, len(l.splits))
 	for i := range l.splits {
 		s := &l.splits[i]
-		out := execSplit{dev: s.dev, waits: s.waits}
+		out := execSplit{dev: s.dev, waits: s.waits, early: s.early}
 		for _, c := range s.copies {
 			out.copies = append(out.copies, e.copyOf(c))
 		}
@@ -225,11 +226,14 @@ func (e *Exec) Run(ctx context.Context) error {
 	return nil
 }
 
-// runSplit waits for what split i needs, copies, and submits it.
+// runSplit copies what is there, waits for what split i needs, copies the rest, and submits it.
 func (e *Exec) runSplit(ctx context.Context, i int) error {
 	s := &e.splits[i]
 	if err := ctx.Err(); err != nil {
 		return e.splitError(i, err)
+	}
+	if err := e.copies(i, 0, s.early); err != nil {
+		return err
 	}
 	for _, d := range s.waits {
 		for k := range i {
@@ -241,16 +245,24 @@ func (e *Exec) runSplit(ctx context.Context, i int) error {
 			}
 		}
 	}
-	for k := range s.copies {
-		c := &s.copies[k]
-		if err := buffer.Copy(c.dst, c.dstOffset, c.src, c.srcAt, c.bytes, e.scratch); err != nil {
-			at := &e.plan.Splits[i].Copies[k]
-			return e.splitError(i, fmt.Errorf("copy of %s from %s to %s: %w", at.Tensor, at.From, at.To, err))
-		}
+	if err := e.copies(i, s.early, len(s.copies)); err != nil {
+		return err
 	}
 	s.pending = true
 	if err := s.program.Submit(ctx); err != nil {
 		return e.splitError(i, err)
+	}
+	return nil
+}
+
+// copies makes some of the copies before split i.
+func (e *Exec) copies(i, from, to int) error {
+	for k := from; k < to; k++ {
+		c := &e.splits[i].copies[k]
+		if err := buffer.Copy(c.dst, c.dstOffset, c.src, c.srcAt, c.bytes, e.scratch); err != nil {
+			at := &e.plan.Splits[i].Copies[k]
+			return e.splitError(i, fmt.Errorf("copy of %s from %s to %s: %w", at.Tensor, at.From, at.To, err))
+		}
 	}
 	return nil
 }

@@ -41,6 +41,13 @@ func (e *Exec) Write(input *tensor.Tensor, data []byte) error {
 	if _, err := s.Buffer.WriteAt(data, s.Offset); err != nil {
 		return fmt.Errorf("sched: input %s: %w", input.Name, err)
 	}
+	id := e.plan.layout.ids[input]
+	for _, at := range e.plan.layout.roots[id].more {
+		from, to := e.plan.layout.slots[at], e.slot(at)
+		if _, err := to.Buffer.WriteAt(data[from.lo:from.lo+from.bytes], to.Offset); err != nil {
+			return fmt.Errorf("sched: input %s: %w", input.Name, err)
+		}
+	}
 	e.wrote(input)
 	return nil
 }
@@ -112,13 +119,16 @@ func (e *Exec) outputStorage(t *tensor.Tensor) (tensor.Storage, error) {
 }
 
 // HostBytes returns the memory of an input or output itself if the host can address it, and nil
-// otherwise. An input counts as written by the call: the caller fills it before Run. The slice is
+// otherwise; it is nil as well for an input that several devices read from memory of their own. An input counts as written by the call: the caller fills it before Run. The slice is
 // valid until the next NewExec or Run on the same Memory.
 func (e *Exec) HostBytes(t *tensor.Tensor) []byte {
 	var s tensor.Storage
 	var err error
 	input := t.Role == tensor.Input
 	if input {
+		if id, ok := e.plan.layout.ids[t]; ok && e.plan.layout.roots[id].more != nil {
+			return nil
+		}
 		s, err = e.inputStorage(t)
 	} else {
 		s, err = e.outputStorage(t)

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"encoding/json"
 	"reflect"
 	"regexp"
 
@@ -40,6 +41,9 @@ type Plan struct {
 	Slots  []Slot      `json:"slots"`  // as Placement.Slot and Copy.Slot number them
 	Memory []Arena     `json:"memory"` // of each kind of memory that the plan takes
 	Copied int64       `json:"copied"` // bytes copied between devices, each run
+	// Written is how many bytes of inputs the caller writes: what several devices read counts for each,
+	// because it is written to each, and not copied from one to the next.
+	Written int64 `json:"written"`
 
 	graph      *tensor.Graph
 	devices    []backends.Device
@@ -79,6 +83,8 @@ type Copy struct {
 	Offset int64  `json:"offset"`
 	Bytes  int64  `json:"bytes"`
 	Slot   int    `json:"slot"` // in Plan.Slots, where the copy lies
+	// Early says that the copy is made before the split waits for other devices, while these compute.
+	Early bool `json:"early,omitempty"`
 }
 
 // Slot is a piece of memory for a part of the run. Two slots may share bytes if their times do not
@@ -104,6 +110,23 @@ type Arena struct {
 	LargestLive int64 `json:"largestLive"`
 }
 
+// Ratio returns Bytes over LargestLive: 1 is the least that is possible.
+func (a Arena) Ratio() float64 {
+	if a.LargestLive == 0 {
+		return 1
+	}
+	return float64(a.Bytes) / float64(a.LargestLive)
+}
+
+// MarshalJSON writes the ratio as well.
+func (a Arena) MarshalJSON() ([]byte, error) {
+	type plain Arena
+	return json.Marshal(struct {
+		plain
+		Ratio float64 `json:"ratio"`
+	}{plain(a), a.Ratio()})
+}
+
 // layout is what an Exec needs of a plan: places as numbers.
 type layout struct {
 	roots  []place
@@ -119,10 +142,11 @@ type layout struct {
 // view.
 type place struct {
 	t     *tensor.Tensor
-	first int32 // slot in which it begins, or -1
-	last  int32 // slot in which it ends: another if an update moved it
-	input int32 // number among the inputs that have a slot, or -1
-	keep  bool  // it can be read after the run
+	first int32   // slot in which it begins, or -1
+	last  int32   // slot in which it ends: another if an update moved it
+	input int32   // number among the inputs that have a slot, or -1
+	more  []int32 // slots that an input is written to beside first
+	keep  bool    // it can be read after the run
 }
 
 // move says that a root that an update has moved lies in slot from the given split on.
@@ -131,6 +155,7 @@ type move struct{ split, slot int32 }
 type splitLayout struct {
 	dev    int32
 	waits  []int32
+	early  int // how many of copies are made before the waits
 	copies []copyLayout
 	local  []local
 }
@@ -173,7 +198,7 @@ func NewPlan(g *tensor.Graph, devices []backends.Device, opt Options) (*Plan, er
 
 // Equal reports whether p and q place and lay out everything alike.
 func (p *Plan) Equal(q *Plan) bool {
-	return p.Copied == q.Copied && reflect.DeepEqual(p.Nodes, q.Nodes) && reflect.DeepEqual(p.Splits, q.Splits) &&
+	return p.Copied == q.Copied && p.Written == q.Written && reflect.DeepEqual(p.Nodes, q.Nodes) && reflect.DeepEqual(p.Splits, q.Splits) &&
 		reflect.DeepEqual(p.Slots, q.Slots) && reflect.DeepEqual(p.Memory, q.Memory)
 }
 

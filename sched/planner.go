@@ -57,6 +57,7 @@ type root struct {
 
 	// How far the cut has come.
 	first   int32    // slot
+	places  []int32  // slots of an input that it is written to beside the first
 	home    int32    // slot that holds the newest bytes, or -1
 	version int32    // number of updates so far
 	wanted  [2]int32 // the split that last had to copy it, and the order there

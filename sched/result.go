@@ -28,9 +28,22 @@ func (p *planner) plan() *Plan {
 	}
 	for i := range p.roots {
 		r := &p.roots[i]
-		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep}
+		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, more: r.places, keep: r.keep}
+		pl.Written += pl.writtenOf(&pl.layout.roots[i])
 	}
 	return pl
+}
+
+// writtenOf returns how many bytes are written of input r, 0 if it is none.
+func (p *Plan) writtenOf(r *place) int64 {
+	if r.input < 0 {
+		return 0
+	}
+	n := p.Slots[r.first].Bytes
+	for _, at := range r.more {
+		n += p.Slots[at].Bytes
+	}
+	return n
 }
 
 func (p *planner) splitOf(i int) Split {
@@ -39,14 +52,14 @@ func (p *planner) splitOf(i int) Split {
 	for _, d := range s.waits {
 		out.Waits = append(out.Waits, p.names[d])
 	}
-	for _, c := range s.copies {
+	for k, c := range s.copies {
 		typ := p.roots[c.root].typ
 		if c.from >= 0 {
 			typ = p.slots[c.from].typ
 		}
 		out.Copies = append(out.Copies, Copy{
 			Tensor: p.roots[c.root].t.Name, From: p.types[typ].Owner().Device, To: out.Device,
-			Offset: c.lo, Bytes: c.hi - c.lo, Slot: int(c.to),
+			Offset: c.lo, Bytes: c.hi - c.lo, Slot: int(c.to), Early: k < s.early,
 		})
 	}
 	return out
@@ -55,10 +68,10 @@ func (p *planner) splitOf(i int) Split {
 func (p *planner) describe(out *Slot, s *slot) {
 	out.Use = "node"
 	switch {
-	case s.copied:
-		out.Use = "copy"
 	case s.start < 0:
 		out.Use = "input"
+	case s.copied:
+		out.Use = "copy"
 	}
 	out.Tensor, out.Device = p.roots[s.root].t.Name, p.names[slices.Index(p.arena, s.typ)]
 	out.Buffer, out.Offset, out.Bytes = int(s.chunk), s.offset, s.bytes

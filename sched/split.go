@@ -81,6 +81,7 @@ func (c *cutter) split(from, to int32) {
 		}
 		c.fetch(&s, n, from)
 	}
+	c.hasten(&s)
 	c.wait(&s)
 	c.splits = append(c.splits, s)
 }
@@ -167,6 +168,11 @@ func (c *cutter) fetch(s *splitLayout, n need, from int32) {
 			break
 		}
 	}
+	if at < 0 && c.writable(r) {
+		at = c.newSlot(slot{root: n.root, typ: c.arena[s.dev], start: -1, bytes: n.hi - n.lo, copied: true, lo: n.lo})
+		r.places = append(r.places, at)
+		c.held[n.root] = append(c.held[n.root], held{at, r.version, n.lo, n.hi})
+	}
 	if at < 0 {
 		at = c.newSlot(slot{root: n.root, typ: c.arena[s.dev], start: from, bytes: n.hi - n.lo, copied: true, lo: n.lo})
 		s.copies = append(s.copies, copyLayout{root: n.root, from: r.home, to: at, lo: n.lo, hi: n.hi})
@@ -186,15 +192,41 @@ func (c *cutter) fetch(s *splitLayout, n need, from int32) {
 	}
 }
 
+// writable reports whether a device that wants input r can get it from whoever writes it, which saves
+// the way over another device: nothing has changed it yet, and if it is to last for several runs
+// nothing does.
+func (c *cutter) writable(r *root) bool {
+	return r.input >= 0 && r.version == 0 && !(c.opt.KeepInputs && r.written)
+}
+
+// hasten puts the copies of s first that nobody has to be waited for: no pending work uses the memory
+// at either end. They are made while other devices compute.
+func (c *cutter) hasten(s *splitLayout) {
+	for k := range s.copies {
+		cp := s.copies[k]
+		from, to := c.source(cp), c.slots[cp.to].typ
+		if slices.ContainsFunc(c.pending, func(touched []bool) bool { return touched[from] || touched[to] }) {
+			continue
+		}
+		copy(s.copies[s.early+1:k+1], s.copies[s.early:k])
+		s.copies[s.early] = cp
+		s.early++
+	}
+}
+
+// source returns the type of the memory that cp reads.
+func (c *cutter) source(cp copyLayout) int32 {
+	if cp.from >= 0 {
+		return c.slots[cp.from].typ
+	}
+	return c.roots[cp.root].typ
+}
+
 // wait finds the devices whose pending work uses memory that split s uses. Copies read and write
 // mapped memory past the device's own order, so that they wait for the split's device as well.
 func (c *cutter) wait(s *splitLayout) {
 	for _, cp := range s.copies {
-		typ := c.roots[cp.root].typ
-		if cp.from >= 0 {
-			typ = c.slots[cp.from].typ
-		}
-		c.direct[typ] = true
+		c.direct[c.source(cp)] = true
 	}
 	for d, touched := range c.pending {
 		if int32(d) == s.dev && len(s.copies) == 0 {
@@ -226,6 +258,9 @@ func (c *cutter) ends() {
 		}
 		if r.input >= 0 && c.opt.KeepInputs {
 			c.slots[r.first].end = n
+			for _, at := range r.places {
+				c.slots[at].end = n
+			}
 		}
 	}
 }

@@ -30,8 +30,11 @@ func (p *Plan) WriteText(w io.Writer) error {
 		if a.BufferType != a.Device {
 			name += " (" + a.BufferType + ")"
 		}
-		fmt.Fprintf(b, "memory of %s: %s in %s, at most %d in use at a time\n", name, count(int(a.Bytes), "byte"),
-			count(len(a.Buffers), "buffer"), a.LargestLive)
+		fmt.Fprintf(b, "memory of %s: %s in %s, %.3f of the %d that are in use at a time\n", name, count(int(a.Bytes), "byte"),
+			count(len(a.Buffers), "buffer"), a.Ratio(), a.LargestLive)
+	}
+	for i := range p.layout.roots {
+		p.writeInput(b, &p.layout.roots[i])
 	}
 	for i, s := range p.Splits {
 		fmt.Fprintf(b, "split %d on %s", i, s.Device)
@@ -44,13 +47,29 @@ func (p *Plan) WriteText(w io.Writer) error {
 			if c.Offset > 0 {
 				fmt.Fprintf(b, " from byte %d", c.Offset)
 			}
-			fmt.Fprintf(b, ": %s from %s to %s\n", count(int(c.Bytes), "byte"), c.From, p.Slots[c.Slot].at())
+			fmt.Fprintf(b, ": %s from %s to %s", count(int(c.Bytes), "byte"), c.From, p.Slots[c.Slot].at())
+			if c.Early && len(s.Waits) > 0 {
+				b.WriteString(", before it waits")
+			}
+			b.WriteByte('\n')
 		}
 		for n := s.From; n < s.To; n++ {
 			p.writeNode(b, n)
 		}
 	}
 	return b.Flush()
+}
+
+// writeInput writes where input r goes if that is more than one place.
+func (p *Plan) writeInput(b *bufio.Writer, r *place) {
+	if len(r.more) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "input %s: %s to %s", r.t.Name, count(int(p.Slots[r.first].Bytes), "byte"), p.Slots[r.first].at())
+	for _, at := range r.more {
+		fmt.Fprintf(b, " and %d to %s", p.Slots[at].Bytes, p.Slots[at].at())
+	}
+	b.WriteByte('\n')
 }
 
 func (p *Plan) writeNode(b *bufio.Writer, i int) {

@@ -27,7 +27,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the tests find into testda
 //	layer N
 //	NAME = OP ARG...
 //	output NAME...
-//	layers DEVICE... | pin PATTERN DEVICE | keep
+//	layers DEVICE... | pin PATTERN DEVICE | weightpin PATTERN DEVICE | keep
 func TestText(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -119,6 +119,8 @@ func (c *parser) line(f []string) {
 		c.opt.Layers = f[1:]
 	case "pin":
 		c.opt.Pins = append(c.opt.Pins, Pin{regexp.MustCompile(f[1]), f[2]})
+	case "weightpin":
+		c.opt.WeightPins = append(c.opt.WeightPins, Pin{regexp.MustCompile(f[1]), f[2]})
 	case "keep":
 		c.opt.KeepInputs = true
 	default:

@@ -46,7 +46,7 @@ func TestCorpusSpec(t *testing.T) {
 			done++
 			prompt := promptOf(t, dir)
 			for _, way := range []sample.Params{{}, {Temperature: 0.9, TopK: 50, RepeatPenalty: 1.1, Seed: 3}} {
-				want := plain(t, e, 0, way, prompt, 32)
+				want := plain(t, e, 0, way, prompt, 20)
 				all := slices.Concat(prompt, want)
 				for name, drafter := range map[string]spec.Drafter{
 					"ngram":  spec.NewNGram(spec.NGramOptions{Min: 1}),

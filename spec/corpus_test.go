@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +54,8 @@ func TestCorpusRounds(t *testing.T) {
 	eachRecorded(t, func(t *testing.T, dir string, r *recorded) {
 		for _, run := range r.Runs {
 			e, d := open(t, r, filepath.Dir(filepath.Dir(dir)))
-			dec := spec.NewDecoder(e, spec.Options{Max: run.Max, Fixed: true}, spec.NewMTP(d, spec.MTPOptions{}))
+			drafter := &listener{Drafter: spec.NewMTP(d, spec.MTPOptions{}), draft: d}
+			dec := spec.NewDecoder(e, spec.Options{Max: run.Max, Fixed: true, OnFailure: func(name string, err error) { t.Errorf("%s: %v", name, err) }}, drafter)
 			s, err := sample.New(sample.Params{}, r.Vocab)
 			if err != nil {
 				t.Fatal(err)
@@ -63,20 +65,26 @@ func TestCorpusRounds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := []int32{last}
+			text, ties := []int32{last}, 0
 			for i, want := range run.Rounds {
 				if last != want.Last || e.Cache().MaxPos(0)+1 != int(want.Past) {
 					t.Fatalf("n_max %d, round %d: token %d after %d, want %d after %d", run.Max, i, last, e.Cache().MaxPos(0)+1, want.Last, want.Past)
 				}
 				before := dec.Stats()
+				drafter.want = want.Drafted
 				got, err := dec.Step(ctx, 0, s, 1<<20, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				after := dec.Stats()
-				if drafted, accepted := after.Drafted-before.Drafted, after.Accepted-before.Accepted; drafted != len(want.Drafted) || accepted != want.Accepted || !slices.Equal(got, want.Emitted) {
-					t.Fatalf("n_max %d, round %d: %d drafted, %d accepted, %v; want %d, %d, %v", run.Max, i,
-						drafted, accepted, got, len(want.Drafted), want.Accepted, want.Emitted)
+				accepted := after.Accepted - before.Accepted
+				same := len(want.Drafted)
+				if drafter.differs >= 0 && drafter.near <= math.Sqrt(r.Tolerance) { // two tokens as good as each other
+					same, ties = drafter.differs, ties+1
+				}
+				if len(drafter.guesses) != len(want.Drafted) || !slices.Equal(drafter.guesses[:same], want.Drafted[:same]) || accepted != want.Accepted || !slices.Equal(got, want.Emitted) {
+					t.Fatalf("n_max %d, round %d: %v drafted (guess %d differs, by %.2g), %d accepted, %v; want %v, %d, %v", run.Max, i,
+						drafter.guesses, drafter.differs, drafter.near, accepted, got, want.Drafted, want.Accepted, want.Emitted)
 				}
 				text = append(text, got...)
 				last = got[len(got)-1]
@@ -85,7 +93,8 @@ func TestCorpusRounds(t *testing.T) {
 				t.Errorf("n_max %d: the text differs from that without speculation", run.Max)
 			}
 			st := dec.Stats()
-			t.Logf("n_max %d: %d rounds as recorded, %d of %d guesses right, %.2f tokens a round", run.Max, st.Rounds, st.Accepted, st.Drafted, st.TokensPerStep())
+			t.Logf("n_max %d: %d rounds as recorded, but for %d drafts within the tolerance; %d of %d guesses right, %.2f tokens a round",
+				run.Max, st.Rounds, ties, st.Accepted, st.Drafted, st.TokensPerStep())
 			if err := dec.Close(); err != nil {
 				t.Error(err)
 			}
@@ -93,27 +102,62 @@ func TestCorpusRounds(t *testing.T) {
 	})
 }
 
+// listener keeps what a drafter guessed last for one sequence, and how that differs from what is wanted.
+type listener struct {
+	spec.Drafter
+	draft   *engine.Draft
+	guesses []int32
+	want    []int32
+	differs int     // the first guess that does, or -1
+	near    float64 // by how much the wanted guess is behind there, in root mean squares of the logits
+}
+
+func (l *listener) Draft(ctx context.Context, requests []*spec.Request) error {
+	err := l.Drafter.Draft(ctx, requests)
+	l.guesses = append(l.guesses[:0], requests[0].Guesses...)
+	l.differs = -1
+	for i := range min(len(l.want), len(l.guesses)) {
+		if l.want[i] == l.guesses[i] {
+			continue
+		}
+		l.differs = i
+		r := &spec.Request{Seq: requests[0].Seq, Pos: requests[0].Pos, Last: requests[0].Last, Max: i + 1}
+		if err := l.Drafter.Draft(ctx, []*spec.Request{r}); err != nil {
+			return err
+		}
+		var size float64
+		logits := l.draft.Logits(0)
+		for _, x := range logits {
+			size += float64(x) * float64(x)
+		}
+		l.near = float64(logits[l.guesses[i]]-logits[l.want[i]]) / math.Sqrt(size/float64(len(logits)))
+		break
+	}
+	return err
+}
+
 // TestCorpusDraftSteps compares the draft's logits and hidden states with the peer's.
 func TestCorpusDraftSteps(t *testing.T) {
 	eachRecorded(t, func(t *testing.T, dir string, r *recorded) {
 		e, d := open(t, r, filepath.Dir(filepath.Dir(dir)))
-		if d.OwnsCache() {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-			t.Skip("has a cache of its own: the engine's tests feed it")
-		}
 		in, logits, out := floats(t, dir, "draft_hidden_in.f32"), floats(t, dir, "draft_logits.f32"), floats(t, dir, "draft_hidden_out.f32")
 		all := append(append([]int32{}, r.PromptIDs...), r.Plain...)
+		before := make([]float32, r.Width) // the target's state before the next token
 		var worst float64
 		for i, s := range r.Steps {
-			// The target's cache holds the tokens before the step's position.
+			// The target's cache holds the tokens before the position of a round's first step.
 			var tokens []engine.Token
-			for p := e.Cache().MaxPos(0) + 1; p < int(s.Pos); p++ {
+			for p := e.Cache().MaxPos(0) + 1; s.Step == 0 && p < int(s.Pos); p++ {
 				tokens = append(tokens, engine.Token{ID: all[p], Pos: int32(p)})
 			}
 			if len(tokens) > 0 {
-				if err := e.Decode(context.Background(), tokens); err != nil {
+				if err := e.DecodeHidden(context.Background(), tokens, true); err != nil {
+					t.Fatal(err)
+				}
+				before = follow(t, d, tokens, before, e.Hidden)
+			}
+			if s.Step == 0 { // what was guessed before is gone
+				if err := d.Truncate(0, s.Pos); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -139,6 +183,26 @@ func TestCorpusDraftSteps(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// follow gives a draft with a cache of its own what its target was given, and returns the state after it.
+func follow(t *testing.T, d *engine.Draft, tokens []engine.Token, before []float32, hidden func(i int) []float32) []float32 {
+	t.Helper()
+	if !d.OwnsCache() {
+		return before
+	}
+	if err := d.Truncate(0, tokens[0].Pos); err != nil {
+		t.Fatal(err)
+	}
+	var batch []engine.DraftToken
+	for i, x := range tokens {
+		batch = append(batch, engine.DraftToken{ID: x.ID, Pos: x.Pos, Seq: x.Seq, Hidden: before, Feed: true})
+		before = slices.Clone(hidden(i))
+	}
+	if err := d.Run(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	return before
 }
 
 func eachRecorded(t *testing.T, f func(t *testing.T, dir string, r *recorded)) {
@@ -188,7 +252,13 @@ func openWith(t *testing.T, r *recorded, corpus string, sequences int) (*engine.
 	if strings.HasSuffix(r.Draft, ".gguf") {
 		draft = file(r.Draft)
 	}
-	e, err := engine.New(target, engine.Options{Snapshots: 8, Devices: []backends.Device{dev}, Context: 512, Sequences: sequences, Exact: true, ExactCache: true})
+	deepest := 0
+	for _, run := range r.Runs {
+		deepest = max(deepest, run.Max)
+	}
+	e, err := engine.New(target, engine.Options{
+		Devices: []backends.Device{dev}, Context: 512, Sequences: sequences, Exact: true, ExactCache: true, Snapshots: deepest,
+	})
 	if errors.Is(err, model.ErrArch) {
 		t.Skip(err)
 	}
@@ -200,7 +270,7 @@ func openWith(t *testing.T, r *recorded, corpus string, sequences int) (*engine.
 			t.Error(err)
 		}
 	})
-	d, err := engine.NewDraft(draft, e, engine.DraftOptions{})
+	d, err := engine.NewDraft(draft, e, engine.DraftOptions{Depth: deepest})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,15 @@ type Decoder struct {
 	commits  []Commit
 	tokens   []int32
 	verifier verifier
+	whole    uncancelled
 }
+
+// uncancelled is context.WithoutCancel without an allocation in each round.
+type uncancelled struct{ context.Context }
+
+func (*uncancelled) Deadline() (t time.Time, ok bool) { return }
+func (*uncancelled) Done() <-chan struct{}            { return nil }
+func (*uncancelled) Err() error                       { return nil }
 
 // drafter is a Drafter as the Decoder knows it.
 type drafter struct {
@@ -232,14 +240,15 @@ func (d *Decoder) decode(ctx context.Context, hidden, all bool) error {
 // commit tells the drafters what is in the target's cache now. They are told to the end: a drafter that
 // has missed tokens would guess badly from then on.
 func (d *Decoder) commit(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
+	d.whole.Context = ctx
+	defer func() { d.whole.Context = nil }()
 	for i := range d.drafters {
 		x := &d.drafters[i]
 		if x.failed {
 			continue
 		}
 		start := d.opt.Clock()
-		err := x.Commit(ctx, d.commits)
+		err := x.Commit(&d.whole, d.commits)
 		x.commit = d.opt.Clock().Sub(start)
 		if err != nil {
 			d.fail(i, err)

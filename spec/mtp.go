@@ -13,15 +13,29 @@ type MTPOptions struct {
 	PMin float32
 }
 
+// nameMTP is what draft-mtp is called, whatever its way.
+const nameMTP = "draft-mtp"
+
 // MTP drafts by multi-token prediction: with a model that reads the target's cache, or with one that has a
 // cache of its own.
 type MTP struct {
-	mtpWay
-	draft *engine.Draft
+	Drafter // one of the two ways
+	draft   *engine.Draft
 }
 
-// mtpWay is one of the two.
-type mtpWay = Drafter
+// NewMTP returns a drafter that runs d and owns it.
+func NewMTP(d *engine.Draft, opt MTPOptions) *MTP {
+	if d.OwnsCache() {
+		return &MTP{newNextN(d, opt), d}
+	}
+	return &MTP{&sharedMTP{draft: d, opt: opt, seqs: map[int32]*mtpSeq{}}, d}
+}
+
+// Stats returns what the draft has done, the bytes of a mirror among it.
+func (m *MTP) Stats() engine.DraftStats { return m.draft.Stats() }
+
+// Copied returns how many bytes went into a mirror so far.
+func (m *MTP) Copied() int64 { return m.draft.Stats().Copied }
 
 // sharedMTP drafts with a model that reads the target's cache: it starts from the target's hidden state at
 // the last committed token, and each step's own state goes into the next. All steps are at one position,
@@ -107,9 +121,6 @@ func (m *sharedMTP) Draft(ctx context.Context, requests []*Request) error {
 	}
 	return nil
 }
-
-// Copied returns how many bytes went into a mirror so far.
-func (m *mtp) Copied() int64 { return m.draft.Stats().Copied }
 
 // Close closes the draft.
 func (m *sharedMTP) Close() error { return m.draft.Close() }

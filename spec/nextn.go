@@ -7,31 +7,37 @@ import (
 	"github.com/tenon-go/tenon/engine"
 )
 
-// nextN is draft-mtp with a draft that has a cache of its own: at each position it takes the token there
-// and the target's hidden state before it, and each step of a draft goes one position further, with its
-// own state in place of the target's.
+// nextN is draft-mtp with a draft that has a cache of its own. The draft takes what the target takes: at
+// each position the token there and the target's hidden state before it. Guesses stand at the positions
+// after that, each with the draft's own state before it, and leave its cache when they are made.
 //
 // Committed tokens wait with their states until a draft is asked for, or until there are enough of them
-// for a run. Then they replace what was drafted.
+// for a run. Then they go in together with the token that the first guess follows. While nothing is
+// drafted they cost a copy.
 type nextN struct {
 	draft *engine.Draft
 	opt   MTPOptions
+	width int // of hidden states
 	seqs  map[int32]*nextNSeq
 	live  []*Request
 	batch []engine.DraftToken
+	lost  error // what Truncate met, for the next call that can say so
 }
 
 // nextNSeq is a sequence: what the target has, and how much of it the draft has.
 type nextNSeq struct {
-	past   int32     // tokens in the target's cache
-	fed    int32     // of them, and of the one after them, those that the draft's cache holds
-	cached int32     // tokens in the draft's cache, guesses too
-	last   []float32 // the target's hidden state before position past; zeros if it is not known
-	ahead  int32     // the token at position past, if fed is beyond it
+	past  int32 // tokens in the target's cache
+	fed   int32 // the draft's cache has nothing to keep from this position on
+	ahead int32 // if fed is past+1: the token at past, which was not committed yet
 
-	pending []int32   // tokens from position fed on
-	states  []float32 // the hidden state before each
-	state   []float32 // of the draft's last step
+	tokens, pos []int32   // that wait
+	states      []float32 // [width] before each of them
+	last        []float32 // the target's hidden state before position past; empty if it is not known
+	state       []float32 // of the draft's last step
+}
+
+func newNextN(d *engine.Draft, opt MTPOptions) *nextN {
+	return &nextN{draft: d, opt: opt, width: d.HiddenWidth(), seqs: map[int32]*nextNSeq{}}
 }
 
 // Name returns "draft-mtp".
@@ -40,170 +46,196 @@ func (m *nextN) Name() string { return nameMTP }
 // Hidden returns AllHidden.
 func (m *nextN) Hidden() Hidden { return AllHidden }
 
+// seq returns a sequence, or nil if it is one that the draft has no room for.
 func (m *nextN) seq(seq int32) *nextNSeq {
 	s, ok := m.seqs[seq]
-	if !ok {
+	if !ok && int(seq) < m.draft.Sequences() {
 		s = new(nextNSeq)
 		m.seqs[seq] = s
 	}
 	return s
 }
 
-// Truncate forgets tokens, and the hidden state before the new end. The draft's cache follows with the
-// next run.
-func (m *nextN) Truncate(seq, n int32) { m.seq(seq).truncate(n) }
-
-func (s *nextNSeq) truncate(n int32) {
-	if n >= s.past && n > 0 {
+// Truncate forgets tokens. The hidden state before the new end is known if the token there was waiting.
+func (m *nextN) Truncate(seq, n int32) {
+	s := m.seq(seq)
+	if s == nil {
 		return
 	}
-	s.past = n
-	s.drop(n)
-	clear(s.last)
-}
-
-// drop forgets what the draft has of the tokens from position n on, or is to have.
-func (s *nextNSeq) drop(n int32) {
-	if n <= s.fed {
-		s.fed = n
-		s.pending, s.states = s.pending[:0], s.states[:0]
+	m.lost = errors.Join(m.lost, m.keep(seq, s, n))
+	if n >= s.past {
 		return
 	}
-	width := len(s.last)
-	keep := min(int(n-s.fed), len(s.pending))
-	s.pending, s.states = s.pending[:keep], s.states[:keep*width]
+	s.past, s.last = n, s.last[:0]
+	for i, pos := range s.pos {
+		if pos < n {
+			continue
+		}
+		if pos == n {
+			s.last = append(s.last, s.before(i, m.width)...)
+		}
+		s.cut(i, m.width)
+		break
+	}
 }
 
-// Commit keeps tokens and states, and feeds the draft where there are enough of them.
+// before returns the hidden state before token i of those that wait.
+func (s *nextNSeq) before(i, width int) []float32 { return s.states[i*width : (i+1)*width] }
+
+// cut leaves the first n of the tokens that wait.
+func (s *nextNSeq) cut(n, width int) {
+	s.tokens, s.pos, s.states = s.tokens[:n], s.pos[:n], s.states[:n*width]
+}
+
+// keep takes what stands from position n on, and all that is not to be kept, out of the draft's cache.
+func (m *nextN) keep(seq int32, s *nextNSeq, n int32) error {
+	s.fed = min(s.fed, n)
+	return m.draft.Truncate(seq, s.fed)
+}
+
+// Commit lets tokens wait, with the hidden states before them.
 func (m *nextN) Commit(ctx context.Context, commits []Commit) error {
+	if m.lost != nil {
+		return m.lost
+	}
 	for i := range commits {
 		c := &commits[i]
 		if c.States == nil {
 			return errors.New("spec: draft-mtp needs the target's hidden states")
 		}
 		s := m.seq(c.Seq)
-		s.commit(c)
-		if len(s.pending) < m.draft.Batch() || m.draft.Fits(len(s.pending)) != nil {
+		if s == nil {
 			continue
 		}
-		m.batch = m.batch[:0]
-		if err := m.catchUp(c.Seq, s); err != nil {
-			return err
+		if len(s.tokens) > 0 && len(s.tokens)+len(c.Tokens) > m.draft.Batch() {
+			if err := m.flush(ctx, c.Seq, s); err != nil {
+				return err
+			}
 		}
-		if err := m.run(ctx); err != nil {
-			return err
-		}
-		s.caughtUp()
+		m.add(c, s)
 	}
 	return nil
 }
 
-func (s *nextNSeq) commit(c *Commit) {
-	width := len(c.Last())
-	if len(s.last) != width {
-		s.last = make([]float32, width)
+// add lets the tokens of c wait.
+func (m *nextN) add(c *Commit, s *nextNSeq) {
+	switch {
+	case c.Pos < s.past:
+		m.Truncate(c.Seq, c.Pos)
+	case c.Pos > s.past: // what lies between came another way: copied from a sequence, say
+		s.past, s.last = c.Pos, s.last[:0]
 	}
-	if c.Pos != s.past { // what lies between is not known
-		s.drop(min(c.Pos, s.past))
-		s.fed = c.Pos
-		clear(s.last)
+	if s.past == 0 { // there is nothing before the first token
+		s.last = s.last[:0]
+		for range m.width {
+			s.last = append(s.last, 0)
+		}
 	}
 	if s.fed > c.Pos && s.ahead != c.Tokens[0] {
-		s.drop(c.Pos)
+		s.fed = c.Pos
 	}
 	for i, id := range c.Tokens {
-		if c.Pos+int32(i) < s.fed {
-			continue // the draft went ahead with it
+		// A token whose hidden state is not known leaves a gap in the draft's cache, which is nearer to what
+		// the draft was trained on than a state that never was.
+		if pos := c.Pos + int32(i); pos >= s.fed && len(s.last) > 0 {
+			s.tokens, s.pos, s.states = append(s.tokens, id), append(s.pos, pos), append(s.states, s.last...)
 		}
-		before := s.last
-		if i > 0 {
-			before = c.Hidden(i - 1)
-		}
-		s.pending, s.states = append(s.pending, id), append(s.states, before...)
+		s.last = append(s.last[:0], c.Hidden(i)...)
 	}
-	s.last = append(s.last[:0], c.Last()...)
 	s.past = c.Pos + int32(len(c.Tokens))
 }
 
-// catchUp takes guesses out of the draft's cache, and adds what is pending to the batch.
-func (m *nextN) catchUp(seq int32, s *nextNSeq) error {
-	if s.cached > s.fed {
-		if err := m.draft.Truncate(seq, s.fed); err != nil {
+// flush takes the tokens of a sequence that wait through the draft. Where there is no room for them they
+// are given up: guesses are worse then, or there are none.
+func (m *nextN) flush(ctx context.Context, seq int32, s *nextNSeq) error {
+	if err := m.keep(seq, s, s.pos[0]); err != nil {
+		return err
+	}
+	if m.draft.Fits(len(s.tokens)) == nil {
+		m.batch = m.batch[:0]
+		m.addWaiting(seq, s)
+		if err := m.draft.Run(ctx, m.batch); err != nil {
 			return err
 		}
-		s.cached = s.fed
 	}
-	width := len(s.last)
-	for i, id := range s.pending {
-		m.batch = append(m.batch, engine.DraftToken{
-			ID: id, Pos: s.fed + int32(i), Seq: seq, Hidden: s.states[i*width : (i+1)*width], Feed: true,
-		})
+	s.fed = s.past
+	s.cut(0, m.width)
+	return nil
+}
+
+// addWaiting adds the tokens of a sequence that wait to the batch.
+func (m *nextN) addWaiting(seq int32, s *nextNSeq) {
+	for i, id := range s.tokens {
+		m.batch = append(m.batch, engine.DraftToken{ID: id, Pos: s.pos[i], Seq: seq, Hidden: s.before(i, m.width), Feed: true})
+	}
+}
+
+// Draft runs the draft once for each guess, for all sequences together. A sequence that its cache has no
+// room for gets no guesses.
+func (m *nextN) Draft(ctx context.Context, requests []*Request) (err error) {
+	if m.lost != nil {
+		return m.lost
+	}
+	if err := m.begin(requests); err != nil {
+		return err
+	}
+	defer func() { // guesses make room for others
+		for _, r := range requests {
+			if s := m.seq(r.Seq); s != nil {
+				err = errors.Join(err, m.keep(r.Seq, s, s.fed))
+			}
+		}
+	}()
+	for first := true; len(m.live) > 0; first = false {
+		if err := m.draft.Run(ctx, m.batch); err != nil {
+			return err
+		}
+		m.choose(first)
 	}
 	return nil
 }
 
-func (m *nextN) run(ctx context.Context) error { return m.draft.Run(ctx, m.batch) }
-
-// caughtUp notes that the draft has what was pending.
-func (s *nextNSeq) caughtUp() {
-	s.fed += int32(len(s.pending))
-	s.cached = s.fed
-	s.pending, s.states = s.pending[:0], s.states[:0]
-}
-
-// Draft feeds what is pending, and runs the draft model once for each guess, for all sequences together.
-// A sequence that the draft's cache has no room for gets no guesses.
-func (m *nextN) Draft(ctx context.Context, requests []*Request) error {
+// begin fills m.live with the requests that can be answered, and m.batch with what the draft takes first:
+// of each sequence the tokens that wait, and its last.
+func (m *nextN) begin(requests []*Request) error {
 	m.live, m.batch = m.live[:0], m.batch[:0]
+	need := 0
 	for _, r := range requests {
 		s := m.seq(r.Seq)
-		if r.Full() || s.past != r.Pos || len(s.last) == 0 || int(r.Seq) >= m.draft.Sequences() {
+		if s == nil || r.Full() || s.past != r.Pos || len(s.last) == 0 {
 			continue
 		}
-		s.drop(s.past) // what was fed ahead for a round that did not come to be
-		if m.draft.Fits(len(m.batch)+len(s.pending)+1) != nil {
-			continue
-		}
-		if err := m.catchUp(r.Seq, s); err != nil {
+		if err := m.keep(r.Seq, s, r.Pos); err != nil {
 			return err
 		}
+		n := len(s.tokens) + r.Max // the last token, and all guesses but one
+		if m.draft.Fits(need+n) != nil {
+			continue
+		}
+		need += n
+		m.addWaiting(r.Seq, s)
 		m.batch = append(m.batch, engine.DraftToken{ID: r.Last, Pos: r.Pos, Seq: r.Seq, Hidden: s.last})
 		m.live = append(m.live, r)
-	}
-	if len(m.live) == 0 {
-		return nil
-	}
-	if err := m.run(ctx); err != nil {
-		return err
-	}
-	for _, r := range m.live {
-		s := m.seq(r.Seq)
-		s.caughtUp()
-		s.fed, s.cached, s.ahead = s.fed+1, s.cached+1, r.Last
-	}
-	for m.choose(); len(m.live) > 0; m.choose() {
-		if err := m.run(ctx); err != nil {
-			return err
-		}
-		for _, r := range m.live {
-			m.seq(r.Seq).cached++
-		}
 	}
 	return nil
 }
 
 // choose makes guesses of the last run's logits, and leaves in m.live and m.batch what the next one takes.
-func (m *nextN) choose() {
-	kept := m.live[:0]
+func (m *nextN) choose(first bool) {
 	m.batch = m.batch[:0]
+	kept := m.live[:0]
 	for i, r := range m.live {
-		if !r.Choose(m.draft.Logits(i), m.opt.PMin) || r.Full() || m.draft.Fits(len(kept)+1) != nil {
+		s := m.seq(r.Seq)
+		if first { // what waited is in the draft's cache, and the last token ahead of its commit
+			s.fed, s.ahead = r.Pos+1, r.Last
+			s.cut(0, m.width)
+		}
+		if !r.Choose(m.draft.Logits(i), m.opt.PMin) || r.Full() {
 			continue
 		}
-		s := m.seq(r.Seq)
 		s.state = append(s.state[:0], m.draft.Hidden(i)...)
+		m.batch = append(m.batch, engine.DraftToken{ID: r.Next(), Pos: r.Pos + int32(len(r.Guesses)), Seq: r.Seq, Hidden: s.state})
 		kept = append(kept, r)
-		m.batch = append(m.batch, engine.DraftToken{ID: r.Next(), Pos: s.cached, Seq: r.Seq, Hidden: s.state})
 	}
 	m.live = kept
 }

@@ -33,7 +33,7 @@ func cancelBefore(ctx context.Context, s *session) (m measure, err error) {
 			return m, fmt.Errorf("a run with a cancelled context: have error %v, want context.Canceled", err)
 		}
 		if err := b.prog.Wait(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			return m, fmt.Errorf("Wait after a cancelled run: %w", err)
+			return m, fmt.Errorf("waiting after a cancelled run: %w", err)
 		}
 		if err := b.reset(); err != nil {
 			return m, err
@@ -119,7 +119,7 @@ func cancelDuring(ctx context.Context, s *session, deadline bool) (m measure, er
 			return m, fmt.Errorf("cancelled after %v of %v, the run ended after %v", full/10, full, took)
 		}
 		if err := b.prog.Wait(ctx); err != nil && !errors.Is(err, want) {
-			return m, fmt.Errorf("Wait after a cancelled run: %w", err)
+			return m, fmt.Errorf("waiting after a cancelled run: %w", err)
 		}
 		if err := s.works(ctx); err != nil {
 			return m, err

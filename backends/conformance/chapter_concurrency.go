@@ -102,7 +102,7 @@ func questionsBesideRuns(ctx context.Context, s *session) (measure, error) {
 				return errors.New("a device answers otherwise while it runs")
 			}
 			if err := s.dev.Supports(y); (err == nil) != (first == nil) {
-				return fmt.Errorf("Supports answered %v, and now %w", first, err)
+				return fmt.Errorf("to one question Supports answered %v, and now %w", first, err)
 			}
 		}
 		return nil

@@ -140,7 +140,8 @@ func (s *session) refuses(n *tensor.Tensor) error {
 		return fmt.Errorf("Supports(%v): have %v, want an *UnsupportedError", n, err)
 	}
 	if e.Device != s.name() || e.Reason == "" || e.Op != n.Op.Kind() {
-		return fmt.Errorf("Supports(%v): %+v names device %q, op %v, reason %q; the device is %q and the op %v", n, e, e.Device, e.Op, e.Reason, s.name(), n.Op.Kind())
+		return fmt.Errorf("Supports(%v) names device %q, op %v, reason %q; the device is %q and the op %v",
+			n, e.Device, e.Op, e.Reason, s.name(), n.Op.Kind())
 	}
 	if err := s.grow(1 << 16); err != nil {
 		return err
@@ -149,7 +150,7 @@ func (s *session) refuses(n *tensor.Tensor) error {
 		return tensor.Storage{Buffer: s.arena}
 	}})
 	if err == nil {
-		return errors.Join(fmt.Errorf("Supports refuses %v, and Compile does not", n), p.Close())
+		return errors.Join(fmt.Errorf("%v is refused by Supports, and not by Compile", n), p.Close())
 	}
 	return nil
 }
@@ -163,6 +164,7 @@ func unsupportedIsRefused(_ context.Context, s *session) (measure, error) {
 		}
 		seen[c.Op+c.Type] = true
 		g := newGen(newRand(c.ID, 0))
+		g.dry = true
 		n := c.build(g)
 		if g.Err() != nil || n.Shape.Elems() == 0 || s.dev.Supports(n) == nil || n.Bytes() > 1<<16 {
 			continue
@@ -199,7 +201,7 @@ func wrongPlace(ctx context.Context, s *session, wrong func(*session, *bound) (t
 			return b.place(t)
 		}})
 		if err == nil {
-			return errors.Join(fmt.Errorf("Compile takes a place of %v that cannot be used", bad), p.Close())
+			return errors.Join(fmt.Errorf("a place of %v that cannot be used is taken by Compile", bad), p.Close())
 		}
 	}
 	return s.works(ctx)

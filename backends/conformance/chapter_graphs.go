@@ -109,22 +109,19 @@ func (p layers) run(ctx context.Context, s *session) (m measure, err error) {
 // build makes the layers, anew until no token's choice of experts is a close one: rounding may decide
 // that another way.
 func (p layers) build(s *session) (*gen, *tensor.Tensor, error) {
-	for i := range 50 {
+	for i := -1; i < 50; i++ {
 		g := newGen(s.rand(fmt.Sprintf("%s#%d", p.id(), i)))
-		in := g.layerInputs(p)
-		x := in.x
-		var routers []*tensor.Tensor
-		for l := range p.n {
-			g.Layer(l)
-			x = g.attentionBlock(p, in, x)
-			var router *tensor.Tensor
-			if x, router = g.feedForwardBlock(p, x); router != nil {
-				routers = append(routers, router)
-			}
-		}
+		g.dry = i < 0 // only to ask whether the device supports it
+		x, routers := g.layers(p)
 		graph, err := g.Build(x)
 		if err != nil {
 			return nil, nil, fmt.Errorf("the case itself is wrong: %w", err)
+		}
+		if g.dry {
+			if err := s.supports(graph.Nodes); err != nil {
+				return nil, nil, err
+			}
+			continue
 		}
 		if len(routers) == 0 {
 			return g, x, nil
@@ -138,6 +135,21 @@ func (p layers) build(s *session) (*gen, *tensor.Tensor, error) {
 		}
 	}
 	return nil, nil, errors.New("the case itself is wrong: every choice of experts is a close one")
+}
+
+// layers builds them, and returns the result and what the routers of mixtures say.
+func (g *gen) layers(p layers) (out *tensor.Tensor, routers []*tensor.Tensor) {
+	in := g.layerInputs(p)
+	out = in.x
+	for l := range p.n {
+		g.Layer(l)
+		out = g.attentionBlock(p, in, out)
+		var router *tensor.Tensor
+		if out, router = g.feedForwardBlock(p, out); router != nil {
+			routers = append(routers, router)
+		}
+	}
+	return out, routers
 }
 
 // clearChoice reports whether the last expert chosen for each token is well before the first that is not.

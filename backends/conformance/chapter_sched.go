@@ -38,7 +38,9 @@ type planned struct {
 
 // plan binds the weights and caches of g's graph to memory of the device that home names, plans and
 // compiles. What it returns is to be closed, also beside an error.
-func plan(g *gen, devices []backends.Device, opt sched.Options, home func(leaf *tensor.Tensor) backends.Device, outs ...*tensor.Tensor) (*planned, error) {
+func plan(g *gen, devices []backends.Device, opt sched.Options, home func(leaf *tensor.Tensor) backends.Device,
+	outs ...*tensor.Tensor,
+) (*planned, error) {
 	p := &planned{g: g, mem: new(sched.Memory)}
 	var err error
 	if p.graph, err = g.Build(outs...); err != nil {

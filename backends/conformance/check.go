@@ -98,7 +98,7 @@ func (s *session) once(ctx context.Context, g *gen, over bool, tol *Tolerance, o
 		return m, err
 	}
 	if err := b.submit(ctx, false); err != nil {
-		return m, fmt.Errorf("Submit: %w", err)
+		return m, fmt.Errorf("submitting: %w", err)
 	}
 	return b.check(tol, outs...)
 }

@@ -188,6 +188,7 @@ func Test(t *testing.T, open func() (backends.Device, error), opts ...Options) {
 		t.Fatal(err)
 	}
 	report := newReport(dev)
+	begin := time.Now()
 	for i := range cases {
 		var hang error
 		t.Run(cases[i].ID, func(t *testing.T) {
@@ -208,6 +209,7 @@ func Test(t *testing.T, open func() (backends.Device, error), opts ...Options) {
 	if err := s.close(); err != nil {
 		t.Errorf("closing memory: %v", err)
 	}
+	report.Elapsed = time.Since(begin)
 	t.Log(report.Summary())
 }
 

@@ -33,7 +33,7 @@ func (c *Case) runOp(ctx context.Context, s *session) (m measure, err error) {
 			return m, fmt.Errorf("an index lies outside: have error %v, want one that matches ErrIndex", err)
 		}
 	} else if err != nil {
-		return m, fmt.Errorf("Submit: %w", err)
+		return m, fmt.Errorf("submitting: %w", err)
 	}
 	if err := b.fetch(); err != nil {
 		return m, err

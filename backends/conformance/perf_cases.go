@@ -57,19 +57,27 @@ func perfRows(add func(string, func(*tensor.Tensor) int64, build)) {
 	add(id("Copy", "x", tensor.F32, "to", tensor.F32, "ne", tensor.MakeShape(4096, 4096)), each(0), func(g *gen) *tensor.Tensor {
 		return g.Cast(g.tiled(tensor.F32, tensor.MakeShape(4096, 4096)), tensor.F32)
 	})
-	add(id("Copy", "x", tensor.F32, "to", tensor.F16, "ne", wide), each(0), func(g *gen) *tensor.Tensor { return g.Cast(g.tiled(tensor.F32, wide), tensor.F16) })
+	add(id("Copy", "x", tensor.F32, "to", tensor.F16, "ne", wide), each(0), func(g *gen) *tensor.Tensor {
+		return g.Cast(g.tiled(tensor.F32, wide), tensor.F16)
+	})
 	add(id("Copy", "x", tensor.F32, "ne", wide, "l", "transposed"), each(0), func(g *gen) *tensor.Tensor {
 		return g.Contiguous(g.Permute(g.tiled(tensor.F32, wide), 1, 0, 2, 3))
 	})
-	add(id("Add", "a", tensor.F32, "ne", wide), each(1), func(g *gen) *tensor.Tensor { return g.Add(g.tiled(tensor.F32, wide), g.tiled(tensor.F32, wide)) })
+	add(id("Add", "a", tensor.F32, "ne", wide), each(1), func(g *gen) *tensor.Tensor {
+		return g.Add(g.tiled(tensor.F32, wide), g.tiled(tensor.F32, wide))
+	})
 	add(id("Mul", "a", tensor.F32, "ne", wide, "brow", true), each(1), func(g *gen) *tensor.Tensor {
 		return g.Mul(g.tiled(tensor.F32, wide), g.tiled(tensor.F32, tensor.MakeShape(4096)))
 	})
-	add(id("Unary", "f", tensor.SiLU, "x", tensor.F32, "ne", wide), each(4), func(g *gen) *tensor.Tensor { return g.SiLU(g.tiled(tensor.F32, wide)) })
+	add(id("Unary", "f", tensor.SiLU, "x", tensor.F32, "ne", wide), each(4), func(g *gen) *tensor.Tensor {
+		return g.SiLU(g.tiled(tensor.F32, wide))
+	})
 	add(id("GLU", "act", tensor.SiLU, "x", tensor.F32, "ne", wide), each(5), func(g *gen) *tensor.Tensor {
 		return g.GLU(tensor.SiLU, g.tiled(tensor.F32, wide), g.tiled(tensor.F32, wide))
 	})
-	add(id("RMSNorm", "x", tensor.F32, "ne", wide), each(3), func(g *gen) *tensor.Tensor { return g.RMSNorm(g.tiled(tensor.F32, wide), 1e-6) })
+	add(id("RMSNorm", "x", tensor.F32, "ne", wide), each(3), func(g *gen) *tensor.Tensor {
+		return g.RMSNorm(g.tiled(tensor.F32, wide), 1e-6)
+	})
 	add(id("SoftMax", "x", tensor.F32, "ne", tensor.MakeShape(2048, 64, 16)), each(5), func(g *gen) *tensor.Tensor {
 		return g.SoftMax(g.tiled(tensor.F32, tensor.MakeShape(2048, 64, 16)), nil, 1)
 	})
@@ -88,8 +96,12 @@ func perfRows(add func(string, func(*tensor.Tensor) int64, build)) {
 			return g.SetRows(cache, g.tiled(tensor.F32, tensor.MakeShape(1024, 512)), g.distinct(tensor.I64, tensor.MakeShape(512), 8192))
 		})
 	}
-	add(id("TopK", "n", 128, "rows", 512, "k", 8), each(0), func(g *gen) *tensor.Tensor { return g.TopK(g.tiled(tensor.F32, tensor.MakeShape(128, 512)), 8) })
-	add(id("ArgMax", "n", 151936, "rows", 1), each(0), func(g *gen) *tensor.Tensor { return g.ArgMax(g.tiled(tensor.F32, tensor.MakeShape(151936))) })
+	add(id("TopK", "n", 128, "rows", 512, "k", 8), each(0), func(g *gen) *tensor.Tensor {
+		return g.TopK(g.tiled(tensor.F32, tensor.MakeShape(128, 512)), 8)
+	})
+	add(id("ArgMax", "n", 151936, "rows", 1), each(0), func(g *gen) *tensor.Tensor {
+		return g.ArgMax(g.tiled(tensor.F32, tensor.MakeShape(151936)))
+	})
 }
 
 // tiled adds an input that repeats a few random rows: making up every element would take longer than

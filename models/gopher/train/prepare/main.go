@@ -6,7 +6,7 @@
 //	heldout.u16   token ids of the held-out packages
 //	heldout.bytes how many bytes of text heldout.u16 stands for
 //
-// Usage: go run ./models/gopher/train/prepare -out DIR
+// Usage: go run ./models/gopher/train/prepare -goroot $(go env GOROOT) -out DIR
 package main
 
 import (
@@ -16,7 +16,6 @@ import (
 	"log"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/tokenizer"
@@ -32,10 +31,10 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("prepare: ")
 	out := flag.String("out", "", "folder to write to")
-	root := flag.String("goroot", runtime.GOROOT(), "the Go distribution")
+	root := flag.String("goroot", "", "the Go distribution: what 'go env GOROOT' prints")
 	flag.Parse()
-	if *out == "" {
-		log.Fatal("-out is missing")
+	if *out == "" || *root == "" {
+		log.Fatal("-out or -goroot is missing")
 	}
 	if err := run(*root, *out); err != nil {
 		log.Fatal(err)
