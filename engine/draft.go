@@ -196,7 +196,7 @@ func (d *Draft) share(opt DraftOptions, sources []int) (kv.Reader, error) {
 	for i, l := range d.model.Layer {
 		cfg.Layers = append(cfg.Layers, kv.ShareLayer{
 			Layer: l.Layer, Source: sources[i], HeadsKV: l.HeadsKV, KeyDim: l.KeyDim, ValueDim: l.ValueDim,
-			Window: l.Window, Memory: d.layerMemory(l.Layer),
+			Window: l.Window, Rotation: l.Rotation, Memory: d.layerMemory(l.Layer),
 		})
 	}
 	if opt.Mirror {

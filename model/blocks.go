@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/tenon-go/tenon/tensor"
@@ -95,6 +96,18 @@ func (l *loader) rmsEps() float32 {
 	eps := l.Float(key)
 	l.check(eps >= 0, key, "%g, want 0 or more", eps)
 	return eps
+}
+
+// String says how positions turn, for comparison and for people.
+func (p ropeParams) String() string {
+	text := fmt.Sprintf("%s RoPE of %d, base %g, scale %g", p.op.Mode, p.op.Dims, p.op.Base, p.op.Scale)
+	if p.op.YaRN != (tensor.YaRN{}) {
+		text += fmt.Sprintf(", YaRN %+v", p.op.YaRN)
+	}
+	if p.freq != nil {
+		text += ", frequency factors"
+	}
+	return text
 }
 
 // turn returns x [headDim, heads, tokens] turned by the batch's positions.

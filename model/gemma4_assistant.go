@@ -92,4 +92,5 @@ func (m *gemma4Assistant) logits(g *Graph, hidden *tensor.Tensor) *tensor.Tensor
 	return g.matMul(m.embd, hidden)
 }
 
-func (m *gemma4Assistant) keyRoPE(int) (ropeParams, bool) { return ropeParams{}, false }
+// keyRoPE returns how layer i turns its queries: the keys that it reads must be turned so.
+func (m *gemma4Assistant) keyRoPE(i int) (ropeParams, bool) { return m.layers[i].attn.rope, true }

@@ -191,5 +191,10 @@ func open(f *gguf.File, target *Model) (*Model, error) {
 	if err := l.finish(); err != nil {
 		return nil, err
 	}
+	for i := range l.m.Layer {
+		if rope, turns := l.m.family.keyRoPE(l.m.Layer[i].Layer); turns {
+			l.m.Layer[i].Rotation = rope.String()
+		}
+	}
 	return l.m, nil
 }

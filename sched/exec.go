@@ -32,7 +32,6 @@ type Exec struct {
 type execSplit struct {
 	dev     int32
 	waits   []int32
-	early   int // how many of copies are made before the waits
 	copies  []execCopy
 	program backends.Program
 	pending bool // submitted, and not yet waited for
@@ -42,6 +41,7 @@ type execCopy struct {
 	dst, src         buffer.Buffer
 	dstOffset, srcAt int64
 	bytes            int64
+	after            int32 // as Copy.After
 }
 
 // NewExec reserves the memory of p and compiles its splits.
@@ -108,7 +108,7 @@ func (e *Exec) compile() error {
 	e.splits = make([]execSplit, len(l.splits))
 	for i := range l.splits {
 		s := &l.splits[i]
-		out := execSplit{dev: s.dev, waits: s.waits, early: s.early}
+		out := execSplit{dev: s.dev, waits: s.waits}
 		for _, c := range s.copies {
 			out.copies = append(out.copies, e.copyOf(c))
 		}
@@ -129,7 +129,7 @@ func (e *Exec) compile() error {
 func (e *Exec) copyOf(c copyLayout) execCopy {
 	from := e.storage(c.root, c.from)
 	to := e.slot(c.to)
-	out := execCopy{dst: to.Buffer, dstOffset: to.Offset, src: from.Buffer, srcAt: from.Offset + c.lo, bytes: c.hi - c.lo}
+	out := execCopy{dst: to.Buffer, dstOffset: to.Offset, src: from.Buffer, srcAt: from.Offset + c.lo, bytes: c.hi - c.lo, after: c.after}
 	if e.scratch == nil && buffer.HostBytes(out.src) == nil && buffer.HostBytes(out.dst) == nil {
 		e.scratch = make([]byte, scratchBytes)
 	}
@@ -226,26 +226,22 @@ func (e *Exec) Run(ctx context.Context) error {
 	return nil
 }
 
-// runSplit copies what is there, waits for what split i needs, copies the rest, and submits it.
+// runSplit waits for what split i needs, copies each thing as soon as it can be, and submits the split.
 func (e *Exec) runSplit(ctx context.Context, i int) error {
 	s := &e.splits[i]
 	if err := ctx.Err(); err != nil {
 		return e.splitError(i, err)
 	}
-	if err := e.copies(i, 0, s.early); err != nil {
-		return err
-	}
-	for _, d := range s.waits {
-		for k := range i {
-			if e.splits[k].dev != d {
-				continue
-			}
-			if err := e.wait(ctx, k); err != nil {
-				return err
-			}
+	done := 0
+	for w, d := range s.waits {
+		if err := e.copies(i, &done, int32(w)); err != nil {
+			return err
+		}
+		if err := e.waitDevice(ctx, i, d); err != nil {
+			return err
 		}
 	}
-	if err := e.copies(i, s.early, len(s.copies)); err != nil {
+	if err := e.copies(i, &done, int32(len(s.waits))); err != nil {
 		return err
 	}
 	s.pending = true
@@ -255,13 +251,28 @@ func (e *Exec) runSplit(ctx context.Context, i int) error {
 	return nil
 }
 
-// copies makes some of the copies before split i.
-func (e *Exec) copies(i, from, to int) error {
-	for k := from; k < to; k++ {
-		c := &e.splits[i].copies[k]
+// copies makes the copies before split i, from number done on, that come after no more than the given
+// number of waits.
+func (e *Exec) copies(i int, done *int, waits int32) error {
+	s := &e.splits[i]
+	for ; *done < len(s.copies) && s.copies[*done].after <= waits; *done++ {
+		c := &s.copies[*done]
 		if err := buffer.Copy(c.dst, c.dstOffset, c.src, c.srcAt, c.bytes, e.scratch); err != nil {
-			at := &e.plan.Splits[i].Copies[k]
+			at := &e.plan.Splits[i].Copies[*done]
 			return e.splitError(i, fmt.Errorf("copy of %s from %s to %s: %w", at.Tensor, at.From, at.To, err))
+		}
+	}
+	return nil
+}
+
+// waitDevice waits for the splits before i that are submitted to device d.
+func (e *Exec) waitDevice(ctx context.Context, i int, d int32) error {
+	for k := range i {
+		if e.splits[k].dev != d {
+			continue
+		}
+		if err := e.wait(ctx, k); err != nil {
+			return err
 		}
 	}
 	return nil

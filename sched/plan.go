@@ -83,8 +83,9 @@ type Copy struct {
 	Offset int64  `json:"offset"`
 	Bytes  int64  `json:"bytes"`
 	Slot   int    `json:"slot"` // in Plan.Slots, where the copy lies
-	// Early says that the copy is made before the split waits for other devices, while these compute.
-	Early bool `json:"early,omitempty"`
+	// After is how many of the split's Waits are over when the copy is made; the devices of the others
+	// still compute.
+	After int `json:"after"`
 }
 
 // Slot is a piece of memory for a part of the run. Two slots may share bytes if their times do not
@@ -155,7 +156,6 @@ type move struct{ split, slot int32 }
 type splitLayout struct {
 	dev    int32
 	waits  []int32
-	early  int // how many of copies are made before the waits
 	copies []copyLayout
 	local  []local
 }
@@ -165,6 +165,7 @@ type splitLayout struct {
 type copyLayout struct {
 	root, from, to int32
 	lo, hi         int64
+	after          int32 // as Copy.After
 }
 
 // local says that a split finds bytes lo to hi of a root in a slot that holds a copy.

@@ -52,14 +52,14 @@ func (p *planner) splitOf(i int) Split {
 	for _, d := range s.waits {
 		out.Waits = append(out.Waits, p.names[d])
 	}
-	for k, c := range s.copies {
+	for _, c := range s.copies {
 		typ := p.roots[c.root].typ
 		if c.from >= 0 {
 			typ = p.slots[c.from].typ
 		}
 		out.Copies = append(out.Copies, Copy{
 			Tensor: p.roots[c.root].t.Name, From: p.types[typ].Owner().Device, To: out.Device,
-			Offset: c.lo, Bytes: c.hi - c.lo, Slot: int(c.to), Early: k < s.early,
+			Offset: c.lo, Bytes: c.hi - c.lo, Slot: int(c.to), After: int(c.after),
 		})
 	}
 	return out

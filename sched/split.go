@@ -31,6 +31,7 @@ type cutter struct {
 	needs   []need
 	direct  []bool   // types that the split at hand touches
 	pending [][]bool // [device][type] touched by work that nobody has waited for
+	newest  []int32  // the last split of each device
 	held    map[int32][]held
 }
 
@@ -43,7 +44,7 @@ type held struct {
 // cut makes the splits: maximal runs of nodes on one device, what is copied before each, and when each
 // slot is in use.
 func (p *planner) cut() {
-	c := cutter{planner: p, direct: make([]bool, len(p.types)), pending: make([][]bool, len(p.devices)), held: map[int32][]held{}}
+	c := cutter{planner: p, direct: make([]bool, len(p.types)), pending: make([][]bool, len(p.devices)), newest: make([]int32, len(p.devices)), held: map[int32][]held{}}
 	for d := range c.pending {
 		c.pending[d] = make([]bool, len(p.types))
 	}
@@ -81,7 +82,6 @@ func (c *cutter) split(from, to int32) {
 		}
 		c.fetch(&s, n, from)
 	}
-	c.hasten(&s)
 	c.wait(&s)
 	c.splits = append(c.splits, s)
 }
@@ -199,21 +199,6 @@ func (c *cutter) writable(r *root) bool {
 	return r.input >= 0 && r.version == 0 && !(c.opt.KeepInputs && r.written)
 }
 
-// hasten puts the copies of s first that nobody has to be waited for: no pending work uses the memory
-// at either end. They are made while other devices compute.
-func (c *cutter) hasten(s *splitLayout) {
-	for k := range s.copies {
-		cp := s.copies[k]
-		from, to := c.source(cp), c.slots[cp.to].typ
-		if slices.ContainsFunc(c.pending, func(touched []bool) bool { return touched[from] || touched[to] }) {
-			continue
-		}
-		copy(s.copies[s.early+1:k+1], s.copies[s.early:k])
-		s.copies[s.early] = cp
-		s.early++
-	}
-}
-
 // source returns the type of the memory that cp reads.
 func (c *cutter) source(cp copyLayout) int32 {
 	if cp.from >= 0 {
@@ -222,8 +207,9 @@ func (c *cutter) source(cp copyLayout) int32 {
 	return c.roots[cp.root].typ
 }
 
-// wait finds the devices whose pending work uses memory that split s uses. Copies read and write
-// mapped memory past the device's own order, so that they wait for the split's device as well.
+// wait finds the devices whose pending work uses memory that split s uses, in the order in which that
+// was submitted. Copies read and write mapped memory past the device's own order, so that they wait for
+// the split's device as well.
 func (c *cutter) wait(s *splitLayout) {
 	for _, cp := range s.copies {
 		c.direct[c.source(cp)] = true
@@ -235,14 +221,34 @@ func (c *cutter) wait(s *splitLayout) {
 		for t, on := range touched {
 			if on && c.direct[t] {
 				s.waits = append(s.waits, int32(d))
-				clear(touched)
 				break
 			}
 		}
 	}
+	slices.SortStableFunc(s.waits, func(a, b int32) int { return cmp.Compare(c.newest[a], c.newest[b]) })
+	c.hasten(s)
+	for _, d := range s.waits {
+		clear(c.pending[d])
+	}
 	for t, on := range c.direct {
 		c.pending[s.dev][t] = c.pending[s.dev][t] || on
 	}
+	c.newest[s.dev] = int32(len(c.splits))
+}
+
+// hasten finds for each copy of s how many of the waits it comes after, and sorts the copies by that: one
+// whose ends no pending work uses any more is made while the other devices still compute.
+func (c *cutter) hasten(s *splitLayout) {
+	for k := range s.copies {
+		cp := &s.copies[k]
+		from, to := c.source(*cp), c.slots[cp.to].typ
+		for w, d := range s.waits {
+			if c.pending[d][from] || c.pending[d][to] {
+				cp.after = int32(w + 1)
+			}
+		}
+	}
+	slices.SortStableFunc(s.copies, func(a, b copyLayout) int { return cmp.Compare(a.after, b.after) })
 }
 
 // ends keeps alive what is read after the run, and gives a place to inputs that no node uses.

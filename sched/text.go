@@ -48,8 +48,8 @@ func (p *Plan) WriteText(w io.Writer) error {
 				fmt.Fprintf(b, " from byte %d", c.Offset)
 			}
 			fmt.Fprintf(b, ": %s from %s to %s", count(int(c.Bytes), "byte"), c.From, p.Slots[c.Slot].at())
-			if c.Early && len(s.Waits) > 0 {
-				b.WriteString(", before it waits")
+			if c.After < len(s.Waits) {
+				b.WriteString(", before " + s.Waits[c.After] + " is waited for")
 			}
 			b.WriteByte('\n')
 		}

@@ -93,7 +93,7 @@ func (s *session) long(ctx context.Context, least time.Duration) (*bound, time.D
 func cancelDuring(ctx context.Context, s *session, deadline bool) (m measure, err error) {
 	own := s.apart()
 	defer func() { err = errors.Join(err, own.close()) }()
-	b, full, err := own.long(ctx, 300*time.Millisecond)
+	b, full, err := own.long(ctx, 200*time.Millisecond)
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err != nil {
 		return m, err

@@ -196,9 +196,20 @@ func (g *gen) view(t tensor.DType, s tensor.Shape, l layout) *tensor.Tensor {
 	return g.Permute(x, 1, 2, 0, 3)
 }
 
-// weight adds a weight of normal numbers.
+// weight adds a weight of normal numbers. To find the best scales of a block takes long, so that a large
+// weight of a block format has some rows several times, in no order.
 func (g *gen) weight(t tensor.DType, s tensor.Shape, size float64) *tensor.Tensor {
-	return g.leaf(tensor.Weight, t, s, g.encoded(t, s, g.normal(s.Elems(), size)))
+	const different = 48
+	if !t.Quantized() || s.Rows() <= different {
+		return g.leaf(tensor.Weight, t, s, g.encoded(t, s, g.normal(s.Elems(), size)))
+	}
+	rows := g.encoded(t, tensor.MakeShape(s[0], different), g.normal(s[0]*different, size))
+	n := t.RowBytes(s[0])
+	var data []byte
+	for range s.Rows() {
+		data = append(data, rows[g.rand.IntN(different)*n:][:n]...)
+	}
+	return g.leaf(tensor.Weight, t, s, data)
 }
 
 // masked adds a mask: about a third is hidden, the first row whole, the second not at all, and the rest
