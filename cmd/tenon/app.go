@@ -21,6 +21,7 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	atEnd          []func() error
 }
 
 // Main runs the command with the arguments after its name and returns the exit code. It never ends the
@@ -33,6 +34,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	failed, err := root.ExecuteC()
+	if e := a.finish(); err == nil {
+		err = e
+	}
 	if err == nil {
 		return 0
 	}

@@ -19,7 +19,7 @@ import (
 // modelFlags are the flags of every subcommand that runs a model.
 type modelFlags struct {
 	path    string
-	devices []string
+	place   placeFlags
 	context int
 	batch   int
 	threads int
@@ -43,8 +43,7 @@ func addModelFile(cmd *cobra.Command, path *string) {
 func (m *modelFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	addModelFile(cmd, &m.path)
-	f.StringSliceVar(&m.devices, "device", nil, "`LIST` of devices to spread the layers over, such as CPU (see tenon devices)")
-	_ = cmd.RegisterFlagCompletionFunc("device", completeDevices)
+	m.place.add(cmd)
 	f.IntVarP(&m.context, "ctx-size", "c", 0, fmt.Sprintf("`TOKENS` that the cache holds (0: what the model was trained on, at most %d)", engine.DefaultContext))
 	f.IntVarP(&m.batch, "batch-size", "b", 0, "`TOKENS` of a prompt to process at a time (0: 512)")
 	f.IntVarP(&m.threads, "threads", "t", 0, "CPU threads (0: one for each core)")
@@ -69,23 +68,38 @@ func (m *modelFlags) check() error {
 	return nil
 }
 
-// open opens the model, with a bar on a terminal, and returns how long that took.
-func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Duration, error) {
-	bar := newProgress(a.stderr, "loading")
-	options := []tenon.Option{
-		tenon.WithContext(m.context), tenon.WithBatch(m.batch), tenon.WithThreads(m.threads),
-		tenon.WithCacheTypes(m.cacheK.DType, m.cacheV.DType), tenon.WithProgress(bar.set),
-	}
-	if len(m.devices) > 0 {
-		options = append(options, tenon.WithDevices(m.devices...))
-	}
+// options returns what the flags ask for.
+func (m *modelFlags) options(a *app) ([]tenon.Option, error) {
+	options, err := m.place.options(a, m.threads)
 	if m.exact {
 		options = append(options, tenon.WithExact())
 	}
+	return append(options,
+		tenon.WithContext(m.context), tenon.WithBatch(m.batch), tenon.WithThreads(m.threads),
+		tenon.WithCacheTypes(m.cacheK.DType, m.cacheV.DType)), err
+}
+
+// open opens the model, with a bar on a terminal, and returns how long that took.
+func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Duration, error) {
+	options, err := m.options(a)
+	if err != nil {
+		return nil, 0, err
+	}
+	bar := newProgress(a.stderr, "loading")
+	options = append(options, tenon.WithProgress(bar.set))
 	start := time.Now()
 	model, err := tenon.Open(m.path, append(options, more...)...)
 	bar.clear()
-	return model, time.Since(start), err
+	return model, time.Since(start), fitHint(err)
+}
+
+// fitHint adds the way out to the error of a model that does not fit.
+func fitHint(err error) error {
+	var fit *engine.FitError
+	if errors.As(err, &fit) {
+		return fmt.Errorf("%w (tenon explain --fit proposes what would fit)", err)
+	}
+	return err
 }
 
 // fullError adds the way out to the error of a context that is full.
