@@ -118,12 +118,12 @@ func TestOverridesMoveWeightsAndOps(t *testing.T) {
 		layers string // in which MatMulID runs on the CPU
 		host   bool   // weights lie in Vulkan0.host
 	}{
-		"all experts":   {engine.Placement{HostExperts: -1}, "0123", false},
-		"some experts":  {engine.Placement{HostExperts: 2}, "01", false},
-		"regexp":        {engine.Placement{Overrides: []engine.Override{{regexp.MustCompile(`blk\.(1|3)\.ffn_.*_exps`), "cpu"}}}, "13", false},
-		"first counts":  {engine.Placement{Overrides: []engine.Override{{regexp.MustCompile(`blk\.1\.`), "Vulkan0"}}, HostExperts: -1}, "023", false},
+		"all experts":    {engine.Placement{HostExperts: -1}, "0123", false},
+		"some experts":   {engine.Placement{HostExperts: 2}, "01", false},
+		"regexp":         {engine.Placement{Overrides: []engine.Override{{regexp.MustCompile(`blk\.(1|3)\.ffn_.*_exps`), "cpu"}}}, "13", false},
+		"first counts":   {engine.Placement{Overrides: []engine.Override{{regexp.MustCompile(`blk\.1\.`), "Vulkan0"}}, HostExperts: -1}, "023", false},
 		"kind of memory": {engine.Placement{Overrides: []engine.Override{{regexp.MustCompile(`exps`), "vulkan0.HOST"}}}, "", true},
-		"layer":         {engine.Placement{Ranges: []engine.LayerRange{{2, 2, "CPU"}}}, "2", false},
+		"layer":          {engine.Placement{Ranges: []engine.LayerRange{{2, 2, "CPU"}}}, "2", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opt := base

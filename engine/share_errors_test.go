@@ -49,8 +49,11 @@ func TestDraftsThatDoNotFit(t *testing.T) {
 		{kv.ShareTypeV, fits, engine.DraftOptions{TypeV: &f16}, "F32", "F16"},
 		{kv.ShareHeads, assistant(func(c *tinymodel.Config) { c.KVHeads = 4 }, nil), engine.DraftOptions{}, "2", "4"},
 		{kv.ShareKeyDim, assistant(func(c *tinymodel.Config) { c.HeadDim = 32 }, nil), engine.DraftOptions{}, "16", "32"},
-		{kv.ShareRotation, assistant(nil, map[string]gguf.Value{"rope.freq_base": gguf.ValueOf(float32(5e5))}), engine.DraftOptions{},
-			"NeoX RoPE of 32, base 1e+06, scale 1, frequency factors", "NeoX RoPE of 32, base 500000, scale 1, frequency factors"},
+		{
+			kv.ShareRotation, assistant(nil, map[string]gguf.Value{"rope.freq_base": gguf.ValueOf(float32(5e5))}),
+			engine.DraftOptions{},
+			"NeoX RoPE of 32, base 1e+06, scale 1, frequency factors", "NeoX RoPE of 32, base 500000, scale 1, frequency factors",
+		},
 		{kv.ShareCells, fits, engine.DraftOptions{Context: 128}, "64", "128"},
 		{kv.ShareStreams, fits, engine.DraftOptions{Sequences: 1}, "2", "1"},
 	} {
