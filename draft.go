@@ -45,8 +45,8 @@ type SpecOptions struct {
 	Devices []string
 	// Mirror lets a draft-mtp run where it cannot read the target's cache: what it reads is copied there.
 	Mirror bool
-	// TypeK and TypeV are the types of a draft's own cache. A draft-mtp has none: what is not the target's
-	// is refused.
+	// TypeK and TypeV are the types of a draft's own cache. A draft-mtp that reads the target's has none:
+	// what is not the target's is refused.
 	TypeK, TypeV *tensor.DType
 
 	NGram spec.NGramOptions
@@ -165,7 +165,9 @@ func (m *Model) openDrafter(kind string, o *SpecOptions, devices []backends.Devi
 		if f == nil {
 			f = m.file // the draft may be a part of the target
 		}
-		d, err := engine.NewDraft(f, m.engine, engine.DraftOptions{Devices: devices, Mirror: o.Mirror, TypeK: o.TypeK, TypeV: o.TypeV})
+		d, err := engine.NewDraft(f, m.engine, engine.DraftOptions{
+			Devices: devices, Mirror: o.Mirror, TypeK: o.TypeK, TypeV: o.TypeV, Depth: o.Max,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -40,6 +40,7 @@ func TestSpeculationChangesNothing(t *testing.T) {
 		{"mtp", target, &mtp, tenon.SpecOptions{}},
 		{"mtp, always", target, &mtp, tenon.SpecOptions{Fixed: true, Max: 4}},
 		{"ngram and mtp", target, &mtp, tenon.SpecOptions{Types: []string{"ngram", "draft-mtp"}, Fixed: true, NGram: spec.NGramOptions{Min: 1}}},
+		{"mtp in the target's file", tinymodel.Qwen35(tinymodel.Config{}), nil, tenon.SpecOptions{Types: []string{"draft-mtp"}, Fixed: true}},
 		{"simple", tinymodel.Config{}, &simple, tenon.SpecOptions{Fixed: true}},
 		{"itself", tinymodel.Config{}, &tinymodel.Config{}, tenon.SpecOptions{Fixed: true, Max: 5, PMin: 0.1}},
 		{"ngram", tinymodel.Config{}, nil, tenon.SpecOptions{Types: []string{"ngram"}, Fixed: true, NGram: spec.NGramOptions{Min: 1}}},

@@ -31,7 +31,7 @@ func (p *Proposal) Flags() string {
 	if p.Split != nil {
 		var shares []string
 		for _, s := range p.Split {
-			shares = append(shares, strconv.FormatFloat(s, 'g', 4, 64))
+			shares = append(shares, strconv.FormatFloat(s, 'f', -1, 64))
 		}
 		flags = append(flags, "--tensor-split "+strings.Join(shares, ","))
 	}
@@ -196,7 +196,7 @@ func (s *fitter) layers(p Proposal) (*Proposal, error) {
 	})
 }
 
-// freeShares returns the free memory of each device in GiB, or nil if one does not say.
+// freeShares returns the free memory of each device in MiB, or nil if one does not say.
 func freeShares(opt Options) []float64 {
 	var shares []float64
 	for _, d := range opt.Devices {
@@ -204,7 +204,7 @@ func freeShares(opt Options) []float64 {
 		if free == 0 {
 			return nil
 		}
-		shares = append(shares, math.Round(float64(free)/(1<<30)*1000)/1000)
+		shares = append(shares, math.Round(float64(free)/(1<<20)))
 	}
 	for _, s := range shares {
 		if s > 0 {

@@ -59,15 +59,17 @@ type Rates struct {
 	Bandwidth float64 `json:"bandwidth"` // of the device's memory, in bytes per second
 	Compute   float64 `json:"compute"`   // in FLOP per second
 	Link      float64 `json:"link"`      // between devices, in bytes per second
+	Latency   float64 `json:"latency"`   // of each copy, in seconds
 }
 
 // HostRates are those of a plain desktop: two channels of DDR4, eight cores, PCI Express 3.0 x16. They
 // are meant to tell cheap fallbacks from dear ones, not to foretell times.
-var HostRates = Rates{Bandwidth: 30e9, Compute: 200e9, Link: 12e9}
+var HostRates = Rates{Bandwidth: 30e9, Compute: 200e9, Link: 12e9, Latency: 10e-6}
 
-// Time returns what w takes: as long as the slower of memory and arithmetic, and then the copies.
-func (r Rates) Time(w Work, copied int64) time.Duration {
-	seconds := max(float64(w.Bytes)/r.Bandwidth, float64(w.FLOPs)/r.Compute) + float64(copied)/r.Link
+// Time returns what f takes: as long as the slower of memory and arithmetic, and then the copies.
+func (r Rates) Time(f *Fallback) time.Duration {
+	seconds := max(float64(f.Work.Bytes)/r.Bandwidth, float64(f.Work.FLOPs)/r.Compute)
+	seconds += float64(f.Copies)*r.Latency + float64(f.Copied)/r.Link
 	return time.Duration(seconds * float64(time.Second))
 }
 
@@ -80,7 +82,8 @@ type Fallback struct {
 	Device  string `json:"device"`  // where they run
 	Nodes   []int  `json:"nodes"`   // in Plan.Nodes
 	Work    Work   `json:"work"`
-	// Copied is what is copied to them, and from them to their readers, in bytes each run.
+	// Copies are those to them, and from them to their readers, and Copied their bytes, each run.
+	Copies int   `json:"copies"`
 	Copied int64 `json:"copied"`
 }
 
@@ -111,7 +114,7 @@ func (p *Plan) Fallbacks() []Fallback {
 		p.blame(all, number)
 	}
 	slices.SortStableFunc(all, func(a, b Fallback) int {
-		return cmp.Compare(HostRates.Time(b.Work, b.Copied), HostRates.Time(a.Work, a.Copied))
+		return cmp.Compare(HostRates.Time(&b), HostRates.Time(&a))
 	})
 	return all
 }
@@ -137,6 +140,7 @@ func (p *Plan) blame(all []Fallback, number []int) {
 			}
 			if at > 0 {
 				all[at-1].Copied += c.Bytes
+				all[at-1].Copies++
 			}
 		}
 	}

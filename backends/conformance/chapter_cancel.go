@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tenon-go/tenon/tensor"
@@ -48,6 +49,22 @@ func cancelBefore(ctx context.Context, s *session) (m measure, err error) {
 	return m, s.apart().works(ctx)
 }
 
+// fastest returns how long a run takes, of up to three the shortest: on a busy machine a single one may
+// take several times as long as the next. It stops at the first that is shorter than least.
+func (b *bound) fastest(ctx context.Context, least time.Duration) (time.Duration, error) {
+	took := time.Duration(math.MaxInt64)
+	for range 3 {
+		begin := time.Now()
+		if err := b.submit(ctx, true); err != nil {
+			return 0, err
+		}
+		if took = min(took, time.Since(begin)); took < least {
+			break
+		}
+	}
+	return took, nil
+}
+
 // long binds a program that takes at least so long, and returns how long it takes.
 func (s *session) long(ctx context.Context, least time.Duration) (*bound, time.Duration, error) {
 	for nodes, size := 64, 1<<14; ; {
@@ -67,11 +84,10 @@ func (s *session) long(ctx context.Context, least time.Duration) (*bound, time.D
 		if err := b.submit(ctx, true); err != nil { // what is slow at first only
 			return b, 0, err
 		}
-		begin := time.Now()
-		if err := b.submit(ctx, true); err != nil {
+		took, err := b.fastest(ctx, least)
+		if err != nil {
 			return b, 0, err
 		}
-		took := time.Since(begin)
 		if took >= least {
 			return b, took, nil
 		}

@@ -48,8 +48,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// cases returns those that o chooses.
-func (o Options) cases() ([]Case, error) {
+// Cases returns the cases that o chooses by Chapters and Filter, in the order in which they run. Errors:
+// ErrOptions, for a chapter that there is not, or if no case is chosen.
+func (o Options) Cases() ([]Case, error) {
 	for _, c := range o.Chapters {
 		if !slices.Contains(Chapters(), c) {
 			return nil, fmt.Errorf("conformance: %w: no chapter %q, there are %v", ErrOptions, c, Chapters())
@@ -67,7 +68,7 @@ func (o Options) cases() ([]Case, error) {
 // Run runs the chosen cases on a device. What the device does wrong is in the Report; an error says why
 // there is none, or, with the Report so far, why it ends early: ErrOptions, ErrHang, or that of ctx.
 func Run(ctx context.Context, dev backends.Device, opt Options) (*Report, error) {
-	cases, err := opt.cases()
+	cases, err := opt.Cases()
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +180,7 @@ func Test(t *testing.T, open func() (backends.Device, error), opts ...Options) {
 		}
 	})
 	opt := merge(opts)
-	cases, err := opt.cases()
+	cases, err := opt.Cases()
 	if err != nil {
 		t.Fatal(err)
 	}

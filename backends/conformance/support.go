@@ -30,7 +30,7 @@ type SupportEntry struct {
 // an answer that is no *backends.UnsupportedError.
 func Survey(dev backends.Device, opt Options) (*Support, error) {
 	opt.Chapters = []string{ChapterOps}
-	cases, err := opt.cases()
+	cases, err := opt.Cases()
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ reason, the splits, the bytes that are copied between devices, the memory of eac
 device refused. With --sim all of it is about a machine that need not be there.
 
 Costs are estimates: the bytes of a node over 30 GB/s or its operations over 200 GFLOP/s, whichever is longer,
-and what is copied because of it over 12 GB/s.`,
+and 10 µs and its bytes over 12 GB/s for each copy that is made because of it.`,
 		Example: `  tenon explain -m model.gguf
   tenon explain -m model.gguf --tokens 512 --device Vulkan0,CPU
   tenon explain -m model.gguf --sim machine.txt --fit
@@ -122,7 +122,7 @@ func newExplainFacts(e *explainFlags, est *engine.Estimate) explainFacts {
 		facts.Missing = oneLine(fitHint(err))
 	}
 	for _, f := range est.Plan.Fallbacks() {
-		facts.Fallbacks = append(facts.Fallbacks, fallbackFacts{f, sched.HostRates.Time(f.Work, f.Copied).Seconds()})
+		facts.Fallbacks = append(facts.Fallbacks, fallbackFacts{f, sched.HostRates.Time(&f).Seconds()})
 	}
 	return facts
 }
@@ -168,8 +168,8 @@ func freeText(d engine.DeviceNeed) string {
 
 func fallbackLine(f fallbackFacts) string {
 	took := time.Duration(f.Seconds * float64(time.Second))
-	return fmt.Sprintf("%s on %s, about %v: %s refused: %s (%s and %.3g FLOP, %s copied)", plural(len(f.Nodes), f.Op), f.Device,
-		took.Round(max(1, took/100)), f.Refused, f.Reason, sizeText(f.Work.Bytes), float64(f.Work.FLOPs), sizeText(f.Copied))
+	return fmt.Sprintf("%s on %s, about %v: %s refused: %s (%s and %.3g FLOP, %s of %s)", plural(len(f.Nodes), f.Op), f.Device,
+		took.Round(max(1, took/100)), f.Refused, f.Reason, sizeText(f.Work.Bytes), float64(f.Work.FLOPs), copiesText(f.Copies), sizeText(f.Copied))
 }
 
 // fit prints what would fit.
@@ -196,4 +196,11 @@ func (a *app) fit(e *explainFlags, options []tenon.Option) error {
 		}
 	}
 	return t.flush()
+}
+
+func copiesText(n int) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return fmt.Sprintf("%d copies", n)
 }

@@ -7,8 +7,8 @@ package archtest
 // module is the library's module path. The command is a module of its own that may import anything.
 const module = "github.com/tenon-go/tenon"
 
-// trees are folders whose packages below have their rule.
-var trees = []string{"bench", "models"}
+// trees are folders whose packages below have their rule. The first that matches counts.
+var trees = []string{"bench", "models/gopher/train", "models"}
 
 // A rule says what the code of one package may import; its tests may import anything.
 type rule struct {
@@ -32,7 +32,7 @@ var rules = map[string]rule{
 	"backends/vulkan":      concreteBackend(),
 	"backends/rocm":        concreteBackend(),
 	"backends/sim":         concreteBackend("backends/cpu"), // a CPU behind another name
-	"backends/conformance": concreteBackend("backends/conformance/ref"),
+	"backends/conformance": suite("backends/conformance/ref"),
 	// The oracle: plain loops in float64, which share no code with what they judge.
 	"backends/conformance/ref": concreteBackend(),
 
@@ -48,6 +48,8 @@ var rules = map[string]rule{
 	"":       {[]string{everything}, "the embedding API picks the backends"},
 	"bench":  {[]string{everything}, "measures all of it"},
 	"models": {[]string{"gguf", "tokenizer", "tensor", "tensor/quant"}, "makes model files and runs none"},
+	// Programs by which a model was made and is measured; nobody imports them.
+	"models/gopher/train": {[]string{everything}, "programs"},
 
 	// Tools know nothing of the house, so that every room may use them: see isTool.
 	"internal/archtest":   {nil, ""},
@@ -67,11 +69,18 @@ func concreteBackend(more ...string) rule {
 	}
 }
 
-// concrete are the packages that only the root package, bench, the command and tests may reach, through
+// suite is the rule of the conformance suite: it also drives a device as the scheduler and a cache would.
+func suite(more ...string) rule {
+	r := concreteBackend(append([]string{"sched", "kv"}, more...)...)
+	r.concept = "the suite judges backends by their contract, through sched and kv too, and knows none of them"
+	return r
+}
+
+// concrete are the packages that only the root package, bench, programs and tests may reach, through
 // whatever they import.
 var concrete = []string{"backends/cpu", "backends/vulkan", "backends/rocm", "backends/sim"}
 
-var reachConcrete = append([]string{"", "bench"}, concrete...)
+var reachConcrete = append([]string{"", "bench", "models/gopher/train"}, concrete...)
 
 // testOnly are packages that only tests import.
 var testOnly = []string{"internal/testcorpus", "internal/tinymodel"}
