@@ -13,12 +13,14 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/kv"
+	"github.com/tenon-go/tenon/models/gopher"
 	"github.com/tenon-go/tenon/tensor"
 )
 
 // modelFlags are the flags of every subcommand that runs a model.
 type modelFlags struct {
 	path    string
+	builtin bool // without a path the model that comes with the command is meant
 	place   placeFlags
 	context int
 	batch   int
@@ -54,7 +56,7 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 
 // check finds what can be seen before the model is opened.
 func (m *modelFlags) check() error {
-	if m.path == "" {
+	if m.path == "" && !m.builtin {
 		return usagef("no model is given: -m FILE")
 	}
 	for _, f := range []struct {
@@ -88,9 +90,24 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 	bar := newProgress(a.stderr, "loading")
 	options = append(options, tenon.WithProgress(bar.set))
 	start := time.Now()
-	model, err := tenon.Open(m.path, append(options, more...)...)
+	options = append(options, more...)
+	var model *tenon.Model
+	if m.path == "" {
+		model, err = openGopher(options, len(more) == 0)
+	} else {
+		model, err = tenon.Open(m.path, options...)
+	}
 	bar.clear()
 	return model, time.Since(start), fitHint(err)
+}
+
+// openGopher opens the model that comes with the command; drafted has its draft guess ahead, as far as
+// that pays.
+func openGopher(options []tenon.Option, drafted bool) (*tenon.Model, error) {
+	if drafted {
+		options = append(options, tenon.WithDraftData("gopher-mtp", gopher.Draft))
+	}
+	return tenon.OpenData("gopher", gopher.Target, options...)
 }
 
 // fitHint adds the way out to the error of a model that does not fit.

@@ -27,18 +27,33 @@ type runFlags struct {
 
 func (a *app) runCommand() *cobra.Command {
 	r := &runFlags{model: newModelFlags()}
+	r.model.builtin = true
 	cmd := &cobra.Command{
-		Use:   "run -m FILE [-p PROMPT]",
+		Use:   "run [-m FILE] [-p PROMPT | PROMPT]",
 		Short: "Continue a text",
 		Long: `Continue a text: what the model adds to the prompt goes to stdout as it comes, and timings to stderr.
 
-Without -p the prompt is read from stdin, less one line end at its end. If stdin is a terminal, each line
+Without -m it is gopher, the model that comes with the command and completes Go source.
+
+Without a prompt one is read from stdin, less one line end at its end. If stdin is a terminal, each line
 that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl-D ends the command.`,
-		Example: `  tenon run -m model.gguf -p "Once upon a time" -n 100
+		Example: `  tenon run "func (b *Buffer) WriteString("
+  tenon run -m model.gguf -p "Once upon a time" -n 100
   tenon run -m model.gguf --temp 0 < prompt.txt`,
-		Args: wantArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("unexpected argument %q: a prompt of several words needs quotes", args[1])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			r.prompted = cmd.Flags().Changed("prompt")
+			if len(args) == 1 {
+				if r.prompted {
+					return usagef("there are two prompts: one with -p and one without")
+				}
+				r.prompt, r.prompted = args[0], true
+			}
 			return a.run(cmd.Context(), r)
 		},
 	}
