@@ -1,6 +1,7 @@
 # `make check` is everything that CI runs; each of its steps is a target of its own.
 #
 #	make test                    the tests of both modules, without the reference corpus
+#	make examples                the modules in examples/, each as if in a repository of its own
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
 #	make generate                makes the generated files again
@@ -18,7 +19,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 # from one to the other.
 RACE := backends backends/cpu backends/sim buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test corpus race fuzz
+STEPS    := lint vet cross test examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
@@ -54,6 +55,11 @@ cross:
 
 test:
 	TENON_CORPUS= go test $(ALL)
+
+# Each example is a module of its own, outside the workspace, as a user's would be: internal packages are
+# out of its reach.
+examples:
+	@for d in examples/*/; do echo "test $$d"; (cd $$d && export GOWORK=off && go mod tidy -diff && go vet ./... && go test ./...) || exit 1; done
 
 corpus:
 	@.ci/corpus $(ALL)

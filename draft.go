@@ -43,6 +43,9 @@ type SpecOptions struct {
 	// Devices run the draft, such as "Vulkan0". Nil puts a draft-mtp where the cache lies that it reads,
 	// and another where the target is.
 	Devices []string
+	// Placement spreads the layers of the draft over Devices, or what they are without: see
+	// engine.Placement. That of single weights is for a draft-simple alone.
+	Placement engine.Placement
 	// Mirror lets a draft-mtp run where it cannot read the target's cache: what it reads is copied there.
 	Mirror bool
 	// TypeK and TypeV are the types of a draft's own cache. A draft-mtp that reads the target's has none:
@@ -97,8 +100,8 @@ func (o *SpecOptions) complete(draft string) error {
 		return specError("Types", DraftSimple, "a model to draft with")
 	case !open && !needs && draft != "":
 		return specError("Types", strings.Join(o.Types, ","), "one that runs the draft that was given: "+DraftMTP+" or "+DraftSimple)
-	case !open && !needs && (o.Devices != nil || o.TypeK != nil || o.TypeV != nil):
-		return specError("Devices, TypeK and TypeV", "given", "nothing without a draft")
+	case !open && !needs && (o.Devices != nil || !o.Placement.IsZero() || o.TypeK != nil || o.TypeV != nil):
+		return specError("Devices, Placement, TypeK and TypeV", "given", "nothing without a draft")
 	case !open && !reads && o.Mirror:
 		return specError("Mirror", true, "false without "+DraftMTP)
 	}
@@ -121,7 +124,7 @@ func (m *Model) openDrafters(c *config) (err error) {
 		}
 	}
 	if len(o.Types) == 0 {
-		o.Types = []string{kindOf(m.draftFile)}
+		o.Types = []string{m.kindOf(m.draftFile)}
 		if err := o.complete(c.draft.path); err != nil { // now that it is known what the options are for
 			return err
 		}
@@ -147,9 +150,10 @@ func (m *Model) openDrafters(c *config) (err error) {
 	return nil
 }
 
-// kindOf returns the drafter that a file is made for.
-func kindOf(f *gguf.File) string {
-	if _, err := model.Open(f); errors.Is(err, model.ErrDraft) {
+// kindOf returns the drafter that a file is made for. It may be the model's own, or another copy of it,
+// that has its draft inside.
+func (m *Model) kindOf(f *gguf.File) string {
+	if _, err := model.Open(f); errors.Is(err, model.ErrDraft) || m.engine.DraftedBy(f) {
 		return DraftMTP
 	}
 	return DraftSimple
@@ -166,7 +170,7 @@ func (m *Model) openDrafter(kind string, o *SpecOptions, devices []backends.Devi
 			f = m.file // the draft may be a part of the target
 		}
 		d, err := engine.NewDraft(f, m.engine, engine.DraftOptions{
-			Devices: devices, Mirror: o.Mirror, TypeK: o.TypeK, TypeV: o.TypeV, Depth: o.Max,
+			Devices: devices, Placement: o.Placement, Mirror: o.Mirror, TypeK: o.TypeK, TypeV: o.TypeV, Depth: o.Max,
 		})
 		if err != nil {
 			return nil, err
@@ -178,7 +182,7 @@ func (m *Model) openDrafter(kind string, o *SpecOptions, devices []backends.Devi
 	}
 	t := m.engine.Options()
 	opt := engine.Options{
-		Devices: devices, Fallback: t.Fallback, Context: t.Context, Batch: t.Batch, Sequences: t.Sequences,
+		Devices: devices, Placement: o.Placement, Fallback: t.Fallback, Context: t.Context, Batch: t.Batch, Sequences: t.Sequences,
 		Exact: t.Exact, FullWindow: true, Snapshots: o.Max, CacheK: tensor.F16, CacheV: tensor.F16,
 	}
 	if len(devices) == 0 {

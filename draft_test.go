@@ -220,6 +220,8 @@ func TestSpecMistakes(t *testing.T) {
 		{"more at least than at most", llama, llama, tenon.SpecOptions{Max: 2, Min: 3}, engine.ErrOption},
 		{"an improbability", llama, llama, tenon.SpecOptions{PMin: 1.5}, engine.ErrOption},
 		{"a mirror of nothing", llama, llama, tenon.SpecOptions{Mirror: true}, engine.ErrOption},
+		{"weights of a draft that reads the cache", path, mtpPath, tenon.SpecOptions{Placement: engine.Placement{HostExperts: 1}}, engine.ErrOption},
+		{"layers of nothing", llama, "", tenon.SpecOptions{Types: []string{"ngram"}, Placement: engine.Placement{Split: []float64{1}}}, engine.ErrOption},
 		{"devices of nothing", llama, "", tenon.SpecOptions{Types: []string{"ngram"}, Devices: []string{"CPU"}}, engine.ErrOption},
 		{"another type of keys", path, mtpPath, tenon.SpecOptions{TypeK: &f32}, kv.ErrShare},
 		{"another type of values", path, mtpPath, tenon.SpecOptions{TypeK: &f16, TypeV: &f32}, kv.ErrShare},

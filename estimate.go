@@ -12,8 +12,8 @@ import (
 func WithPlacement(p engine.Placement) Option { return func(c *config) { c.engine.Placement = p } }
 
 // Estimate returns where the model at path would run, and with what memory, if it was opened with
-// options: the plan of a run of the given number of tokens and what each device would hold. No memory of
-// a device is allocated. That something does not fit is no error: Estimate.Fits says it.
+// options: the plan of a run of the given number of tokens and what each device would hold, but for a
+// draft. No memory of a device is allocated. That something does not fit is no error: Estimate.Fits says it.
 //
 // Errors: those of Open.
 func Estimate(path string, tokens int, options ...Option) (e *engine.Estimate, err error) {

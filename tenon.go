@@ -117,6 +117,10 @@ func WithCacheTypes(k, v tensor.DType) Option {
 	}
 }
 
+// WithCacheDevice has the whole cache lie in the memory of one device, such as "CPU", in place of each layer's
+// beside its weights. It is one of those that run the model, the CPU among them.
+func WithCacheDevice(name string) Option { return func(c *config) { c.engine.CacheDevice = name } }
+
 // WithExact forbids rounding activations in products: slower, and closer to double precision.
 func WithExact() Option { return func(c *config) { c.engine.Exact = true } }
 
@@ -245,11 +249,15 @@ func (m *Model) Params() model.Params { return m.engine.Params() }
 // Metadata returns what the file says about itself.
 func (m *Model) Metadata() *gguf.Metadata { return m.file.Metadata }
 
-// Memory reports what the model holds, device by device.
+// Memory reports what the model holds, device by device, and its draft with it.
 func (m *Model) Memory() []engine.DeviceMemory {
 	m.turn <- struct{}{}
 	defer func() { <-m.turn }()
-	return m.engine.Memory()
+	all := m.engine.Memory()
+	if m.decoder != nil {
+		all = engine.AddDrafts(all, m.decoder.Memory())
+	}
+	return all
 }
 
 // Engine returns the engine for work below the level of text. It belongs to one goroutine at a time,

@@ -22,6 +22,8 @@ type DraftOptions struct {
 	Devices []backends.Device
 	// LayerDevices names the device of each layer, one of Devices or the target's fallback.
 	LayerDevices []string
+	// Placement spreads the layers in place of LayerDevices. Weights stay with their layers.
+	Placement Placement
 	// Mirror keeps a copy of the layers that the draft reads on its own devices. It is never done unasked.
 	Mirror bool
 	// TypeK, TypeV, Context and Sequences are what was asked for the draft's cache, and nil or 0 where
@@ -102,6 +104,13 @@ func NewDraft(f *gguf.File, target *Engine, opt DraftOptions) (_ *Draft, err err
 	return d, d.reserve()
 }
 
+// DraftedBy reports whether f has a draft for the engine's model that guesses of its hidden states, as
+// NewDraft takes it.
+func (e *Engine) DraftedBy(f *gguf.File) bool {
+	m, err := model.OpenDraft(f, e.model)
+	return err == nil && m.HiddenIn > 0
+}
+
 // openReader borrows the target's cache.
 func (d *Draft) openReader(opt DraftOptions) (err error) {
 	sources := draftSources(d.target.model, d.model)
@@ -129,18 +138,25 @@ func draftSources(target, draft *model.Model) []int {
 
 // place finds the draft's devices, and that of each layer.
 func (d *Draft) place(opt DraftOptions, sources []int) error {
-	o := Options{Devices: opt.Devices, LayerDevices: opt.LayerDevices, Fallback: d.target.opt.Fallback}
+	o := Options{Devices: opt.Devices, LayerDevices: opt.LayerDevices, Placement: opt.Placement, Fallback: d.target.opt.Fallback}
 	if len(o.Devices) == 0 {
 		if o.LayerDevices != nil {
 			return &OptionError{"LayerDevices", o.LayerDevices, "Devices beside them"}
 		}
-		o.Devices, o.LayerDevices = d.owners(sources)
+		devices, places := d.owners(sources)
+		o.Devices = devices
+		if !o.Placement.spreads() {
+			o.LayerDevices = places
+		}
 	}
 	return d.placeOn(&o)
 }
 
 // placeOn takes the devices and places of o.
 func (d *Draft) placeOn(o *Options) error {
+	if o.Placement.pins() {
+		return &OptionError{"Placement", "for single weights", "for the layers of a draft alone"}
+	}
 	if err := o.checkDevices(); err != nil {
 		return err
 	}

@@ -59,12 +59,12 @@ func (d *Draft) openOwn(opt DraftOptions) error {
 		return &OptionError{"Mirror", true, "false: the draft has a cache of its own, and reads nothing of the target's"}
 	}
 	t := &d.target.opt
-	o := Options{Devices: opt.Devices, LayerDevices: opt.LayerDevices, Fallback: t.Fallback}
+	o := Options{Devices: opt.Devices, LayerDevices: opt.LayerDevices, Placement: opt.Placement, Fallback: t.Fallback}
 	if len(o.Devices) == 0 {
 		// Beside the target's output matrix, which it uses too. Others of the target's devices only do what
 		// they alone have the weights for: to look up an embedding takes less than another copy of it.
 		last := d.target.places[len(d.target.places)-1]
-		if o.LayerDevices == nil {
+		if o.LayerDevices == nil && !o.Placement.spreads() {
 			o.LayerDevices = slices.Repeat([]string{last}, d.model.Layers)
 		}
 		o.Devices = slices.Clone(t.Devices)
@@ -183,7 +183,8 @@ func (d *Draft) Truncate(seq, n int32) error {
 	return d.own.Remove(int(seq), int(max(n, 0)), -1)
 }
 
-// Memory reports what the draft holds, device by device; what it borrows of the target is the target's.
+// Memory reports what the draft holds, device by device, a mirror as its cache; what it borrows of the
+// target is the target's.
 func (d *Draft) Memory() []DeviceMemory {
 	var all []DeviceMemory
 	for _, dev := range d.devices {
@@ -192,8 +193,11 @@ func (d *Draft) Memory() []DeviceMemory {
 		if !d.closed {
 			m.Mapped, m.Weights = d.weights.mapped[owner], d.weights.copied[owner]
 			m.Compute = d.memory.Bytes(owner.Device)
-			if d.own != nil {
-				m.Cache = d.own.Layout().BytesOn(owner)
+			switch r := d.reader.(type) {
+			case *ownCache:
+				m.Cache = r.Layout().BytesOn(owner)
+			case *kv.Mirror:
+				m.Cache = r.BytesOn(owner)
 			}
 		}
 		all = append(all, m)

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -186,13 +185,11 @@ type drawnType struct {
 // Alloc counts size bytes.
 func (t *drawnType) Alloc(size int64) (buffer.Buffer, error) {
 	if most := t.MaxSize(); size > most {
-		return nil, &buffer.AllocError{Type: t.Name(), Size: size, Available: most, Err: errOneBuffer}
+		return nil, &buffer.AllocError{Type: t.Name(), Size: size, Available: -1, Err: fmt.Errorf("one buffer holds at most %d", most)}
 	}
 	t.bytes[t.Type] += size
 	return drawnBuffer{t.Type, size}, nil
 }
-
-var errOneBuffer = errors.New("more than one buffer holds")
 
 // Import asks the device whether it could use host where it lies, and takes nothing.
 func (t *drawnType) Import(host []byte) (buffer.Buffer, error) {

@@ -142,7 +142,7 @@ func (o *Options) placeLayers(layers int) error {
 		o.LayerDevices, err = o.Placement.LayerDevices(deviceNames(o.Devices), fallback, layers)
 		return err
 	}
-	if p := &o.Placement; p.DeviceLayers != nil || p.Split != nil || p.Ranges != nil {
+	if o.Placement.spreads() {
 		return &OptionError{"LayerDevices", o.LayerDevices, "nothing in Placement beside them that spreads layers"}
 	}
 	if len(o.LayerDevices) != layers {

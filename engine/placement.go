@@ -34,6 +34,15 @@ type Placement struct {
 	Overrides []Override
 }
 
+// IsZero reports whether p asks for nothing.
+func (p *Placement) IsZero() bool { return !p.spreads() && !p.pins() }
+
+// spreads reports whether p asks for anything about layers.
+func (p *Placement) spreads() bool { return p.DeviceLayers != nil || p.Split != nil || p.Ranges != nil }
+
+// pins reports whether p asks for anything about single weights.
+func (p *Placement) pins() bool { return p.HostExperts != 0 || p.Overrides != nil }
+
 // LayerRange are layers From to To, both included, and the device that they run on.
 type LayerRange struct {
 	From, To int

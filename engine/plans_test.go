@@ -34,7 +34,9 @@ var machines = []struct{ name, text string }{
 
 // TestModelPlans compares the plans of a step of whole models on simulated machines with testdata.
 func TestModelPlans(t *testing.T) {
-	for _, fam := range families {
+	shared := families[0]
+	shared.name, shared.config = "gemma4", tinymodel.SharedTarget(tinymodel.Config{})
+	for _, fam := range append(slices.Clone(families), shared) {
 		for _, m := range machines {
 			t.Run(fam.name+"/"+m.name, func(t *testing.T) {
 				c := fam.config

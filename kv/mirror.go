@@ -99,6 +99,16 @@ func (m *Mirror) copyTensor(from *tensor.Tensor, group int, memory buffer.Type) 
 // Bytes returns what the copies take, in bytes; 0 after Close.
 func (m *Mirror) Bytes() int64 { return m.bytes }
 
+// BytesOn returns what the copies on one device take, in bytes; 0 after Close.
+func (m *Mirror) BytesOn(owner buffer.Owner) (bytes int64) {
+	for _, b := range m.buffers {
+		if b.Type().Owner() == owner {
+			bytes += b.Size()
+		}
+	}
+	return bytes
+}
+
 // wrote notes that cell i of a group has other contents now.
 func (m *Mirror) wrote(group, i int) { m.dirty[group][i/blockCells] |= 1 << (i % blockCells) }
 

@@ -54,7 +54,7 @@ func TestOneCopyForEachMemory(t *testing.T) {
 	}
 	m, err := NewMirror(c, ShareConfig{Layers: []ShareLayer{layer(0, a), layer(1, a), layer(2, b), layer(3, a)}})
 	must(t, err)
-	if a.Used() != size || b.Used() != size || m.Bytes() != 2*size {
+	if a.Used() != size || b.Used() != size || m.Bytes() != 2*size || m.BytesOn(a.Owner()) != size || m.BytesOn(far.Owner()) != 0 {
 		t.Errorf("%d and %d bytes of %d, want %d in each", a.Used(), b.Used(), m.Bytes(), size)
 	}
 	first, _ := m.Layer(0)

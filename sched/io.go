@@ -42,7 +42,7 @@ func (e *Exec) Write(input *tensor.Tensor, data []byte) error {
 		return fmt.Errorf("sched: input %s: %w", input.Name, err)
 	}
 	id := e.plan.layout.ids[input]
-	for _, at := range e.plan.layout.roots[id].more {
+	for _, at := range e.plan.layout.more[id] {
 		from, to := e.plan.layout.slots[at], e.slot(at)
 		if _, err := to.Buffer.WriteAt(data[from.lo:from.lo+from.bytes], to.Offset); err != nil {
 			return fmt.Errorf("sched: input %s: %w", input.Name, err)
@@ -126,7 +126,7 @@ func (e *Exec) HostBytes(t *tensor.Tensor) []byte {
 	var err error
 	input := t.Role == tensor.Input
 	if input {
-		if id, ok := e.plan.layout.ids[t]; ok && e.plan.layout.roots[id].more != nil {
+		if id, ok := e.plan.layout.ids[t]; ok && e.plan.layout.more[id] != nil {
 			return nil
 		}
 		s, err = e.inputStorage(t)

@@ -135,7 +135,8 @@ type layout struct {
 	types  []buffer.Type
 	splits []splitLayout
 	moves  map[int32][]move
-	arenas []int32 // the type of each of Plan.Memory
+	more   map[int32][]int32 // slots of inputs that they are written to beside place.first
+	arenas []int32           // the type of each of Plan.Memory
 	slots  []slot
 }
 
@@ -143,11 +144,10 @@ type layout struct {
 // view.
 type place struct {
 	t     *tensor.Tensor
-	first int32   // slot in which it begins, or -1
-	last  int32   // slot in which it ends: another if an update moved it
-	input int32   // number among the inputs that have a slot, or -1
-	more  []int32 // slots that an input is written to beside first
-	keep  bool    // it can be read after the run
+	first int32 // slot in which it begins, or -1
+	last  int32 // slot in which it ends: another if an update moved it
+	input int32 // number among the inputs that have a slot, or -1
+	keep  bool  // it can be read after the run
 }
 
 // move says that a root that an update has moved lies in slot from the given split on.

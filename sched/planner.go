@@ -30,6 +30,7 @@ type planner struct {
 	nodes []node
 	reads []read // of all nodes, one after the other
 	moves map[int32][]move
+	more  map[int32][]int32 // slots of inputs that they are written to beside the first
 
 	placed []Placement // what is known of the nodes for Plan.Nodes
 
@@ -57,7 +58,6 @@ type root struct {
 
 	// How far the cut has come.
 	first   int32    // slot
-	places  []int32  // slots of an input that it is written to beside the first
 	home    int32    // slot that holds the newest bytes, or -1
 	version int32    // number of updates so far
 	wanted  [2]int32 // the split that last had to copy it, and the order there
@@ -97,6 +97,7 @@ func newPlanner(g *tensor.Graph, devices []backends.Device, opt Options) (*plann
 		nodes:   make([]node, 0, len(g.Nodes)),
 		placed:  make([]Placement, len(g.Nodes)),
 		moves:   map[int32][]move{},
+		more:    map[int32][]int32{},
 		reads:   make([]read, 0, 3*len(g.Nodes)),
 		answers: make([]answer, len(g.Nodes)*len(devices)),
 		refusal: map[int]Refusal{},

@@ -40,6 +40,10 @@ func newScenario(t testing.TB, seed uint64, async bool) *scenario {
 		s.opt.Pins = []Pin{{regexp.MustCompile(`^blk\.1\.(add|mul)`), s.fakes[s.rng.IntN(len(s.fakes))].name}}
 	}
 	s.opt.KeepInputs = s.rng.IntN(2) == 0
+	if seed%6 == 0 { // one weight is pinned where it lies
+		w := s.leaves[slices.IndexFunc(s.leaves, func(l *tensor.Tensor) bool { return l.Name == "w1" })]
+		s.opt.WeightPins = []Pin{{regexp.MustCompile(`^w1$`), w.Storage.Buffer.Type().Owner().Device}}
+	}
 	return s
 }
 
@@ -299,6 +303,16 @@ func checkPlan(t *testing.T, seed uint64, s *scenario, p *Plan) {
 			if a.Device == b.Device && a.Buffer == b.Buffer && a.From <= b.To && b.From <= a.To &&
 				a.Offset < b.Offset+b.Bytes && b.Offset < a.Offset+a.Bytes {
 				t.Errorf("seed %d: slots overlap: %+v and %+v", seed, *a, *b)
+			}
+		}
+	}
+	for i, n := range p.Nodes {
+		for _, src := range s.graph.Nodes[i].Src {
+			if len(s.opt.WeightPins) > 0 && src.Root().Name == "w1" && n.Reason.Rule != RulePin {
+				t.Errorf("seed %d: %s reads a pinned weight on %s: %v", seed, n.Node, n.Device, n.Reason)
+			}
+			if r := src.Root(); len(s.opt.WeightPins) > 0 && r.Name == "w1" && len(s.opt.Pins) == 0 && n.Device != s.opt.WeightPins[0].Device {
+				t.Errorf("seed %d: %s is on %s, pinned is %s", seed, n.Node, n.Device, s.opt.WeightPins[0].Device)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ func (p *planner) plan() *Plan {
 		Nodes: p.placed, Splits: make([]Split, len(p.splits)), Slots: make([]Slot, len(p.slots)),
 		Memory: p.memory, keepInputs: p.opt.KeepInputs, graph: p.g, devices: slices.Clone(p.devices),
 		layout: layout{
-			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, moves: p.moves, slots: p.slots,
+			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, moves: p.moves, more: p.more, slots: p.slots,
 		},
 	}
 	for i := range p.nodes {
@@ -28,19 +28,20 @@ func (p *planner) plan() *Plan {
 	}
 	for i := range p.roots {
 		r := &p.roots[i]
-		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, more: r.places, keep: r.keep}
-		pl.Written += pl.writtenOf(&pl.layout.roots[i])
+		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep}
+		pl.Written += pl.writtenOf(int32(i))
 	}
 	return pl
 }
 
-// writtenOf returns how many bytes are written of input r, 0 if it is none.
-func (p *Plan) writtenOf(r *place) int64 {
+// writtenOf returns how many bytes are written of root id, 0 if it is no input.
+func (p *Plan) writtenOf(id int32) int64 {
+	r := &p.layout.roots[id]
 	if r.input < 0 {
 		return 0
 	}
 	n := p.Slots[r.first].Bytes
-	for _, at := range r.more {
+	for _, at := range p.layout.more[id] {
 		n += p.Slots[at].Bytes
 	}
 	return n

@@ -170,7 +170,7 @@ func (c *cutter) fetch(s *splitLayout, n need, from int32) {
 	}
 	if at < 0 && c.writable(r) {
 		at = c.newSlot(slot{root: n.root, typ: c.arena[s.dev], start: -1, bytes: n.hi - n.lo, copied: true, lo: n.lo})
-		r.places = append(r.places, at)
+		c.more[n.root] = append(c.more[n.root], at)
 		c.held[n.root] = append(c.held[n.root], held{at, r.version, n.lo, n.hi})
 	}
 	if at < 0 {
@@ -264,7 +264,7 @@ func (c *cutter) ends() {
 		}
 		if r.input >= 0 && c.opt.KeepInputs {
 			c.slots[r.first].end = n
-			for _, at := range r.places {
+			for _, at := range c.more[int32(id)] {
 				c.slots[at].end = n
 			}
 		}

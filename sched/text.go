@@ -34,7 +34,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 			count(len(a.Buffers), "buffer"), a.Ratio(), a.LargestLive)
 	}
 	for i := range p.layout.roots {
-		p.writeInput(b, &p.layout.roots[i])
+		p.writeInput(b, int32(i))
 	}
 	for i, s := range p.Splits {
 		fmt.Fprintf(b, "split %d on %s", i, s.Device)
@@ -60,13 +60,15 @@ func (p *Plan) WriteText(w io.Writer) error {
 	return b.Flush()
 }
 
-// writeInput writes where input r goes if that is more than one place.
-func (p *Plan) writeInput(b *bufio.Writer, r *place) {
-	if len(r.more) == 0 {
+// writeInput writes where root id goes if it is an input that goes to more than one place.
+func (p *Plan) writeInput(b *bufio.Writer, id int32) {
+	more := p.layout.more[id]
+	if more == nil {
 		return
 	}
+	r := &p.layout.roots[id]
 	fmt.Fprintf(b, "input %s: %s to %s", r.t.Name, count(int(p.Slots[r.first].Bytes), "byte"), p.Slots[r.first].at())
-	for _, at := range r.more {
+	for _, at := range more {
 		fmt.Fprintf(b, " and %d to %s", p.Slots[at].Bytes, p.Slots[at].at())
 	}
 	b.WriteByte('\n')

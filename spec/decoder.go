@@ -87,6 +87,16 @@ func (d *Decoder) SequenceStats(seq int32) Stats {
 	return s
 }
 
+// Memory reports what the drafters hold, device by device, those of one after those of another.
+func (d *Decoder) Memory() (all []engine.DeviceMemory) {
+	for _, x := range d.drafters {
+		if x, ok := x.Drafter.(interface{ Memory() []engine.DeviceMemory }); ok {
+			all = append(all, x.Memory()...)
+		}
+	}
+	return all
+}
+
 // Close closes the drafters.
 func (d *Decoder) Close() error {
 	var errs []error

@@ -37,6 +37,9 @@ func (m *MTP) Stats() engine.DraftStats { return m.draft.Stats() }
 // Copied returns how many bytes went into a mirror so far.
 func (m *MTP) Copied() int64 { return m.draft.Stats().Copied }
 
+// Memory reports what the draft holds, device by device.
+func (m *MTP) Memory() []engine.DeviceMemory { return m.draft.Memory() }
+
 // sharedMTP drafts with a model that reads the target's cache: it starts from the target's hidden state at
 // the last committed token, and each step's own state goes into the next. All steps are at one position,
 // the one after the target's last.

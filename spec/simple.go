@@ -46,6 +46,9 @@ func NewSimple(draft *engine.Engine, opt SimpleOptions) *Simple {
 // Name returns "draft-simple".
 func (d *Simple) Name() string { return "draft-simple" }
 
+// Memory reports what the draft holds, device by device.
+func (d *Simple) Memory() []engine.DeviceMemory { return d.draft.Memory() }
+
 // Hidden returns NoHidden.
 func (d *Simple) Hidden() Hidden { return NoHidden }
 

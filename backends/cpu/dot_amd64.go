@@ -2,7 +2,12 @@
 
 package cpu
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/tenon-go/tenon/tensor"
+	"github.com/tenon-go/tenon/tensor/quant"
+)
 
 // The assembly forms need AVX2, FMA and F16C; the last has no flag of its own in package cpu, and every
 // processor with AVX2 has it.
@@ -11,6 +16,7 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 func init() {
 	if hasAVX2 {
 		dotF32, dotQ8, addScaledF32 = dotF32Asm, dotQ8Asm, addScaledF32Asm
+		decoders[tensor.F16] = decodeF16Asm
 	}
 }
 
@@ -27,6 +33,9 @@ func dotF32AVX2(a, b *float32, n int) float32
 
 //go:noescape
 func addScaledF32AVX2(dst, x *float32, n int, s float32)
+
+//go:noescape
+func decodeF16AVX2(dst *float32, src *byte, n int)
 
 //go:noescape
 func dotQ8AVX2(w *byte, q *int8, scale *float32, blocks int) float32
@@ -65,4 +74,14 @@ func dotQ8Asm(w []byte, q []int8, scale []float32) float32 {
 	}
 	_, _ = w[n*34-1], q[n*q8Block-1]
 	return dotQ8AVX2(&w[0], &q[0], &scale[0], n)
+}
+
+// decodeF16Asm is quant.DecodeF16; a signalling NaN comes out quiet.
+func decodeF16Asm(dst []float32, src []byte) {
+	n := len(dst) &^ 7
+	src = src[:2*len(dst)]
+	if n > 0 {
+		decodeF16AVX2(&dst[0], &src[0], n)
+	}
+	quant.DecodeF16(dst[n:], src[2*n:])
 }

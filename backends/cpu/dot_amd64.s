@@ -146,3 +146,20 @@ sum:
 	VZEROUPPER
 	MOVSS        X0, ret+32(FP)
 	RET
+
+// func decodeF16AVX2(dst *float32, src *byte, n int)
+// n is a multiple of 8.
+TEXT ·decodeF16AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+
+loop:
+	VCVTPH2PS (SI), Y0
+	VMOVUPS   Y0, (DI)
+	ADDQ      $16, SI
+	ADDQ      $32, DI
+	SUBQ      $8, CX
+	JNZ       loop
+	VZEROUPPER
+	RET

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tenon-go/tenon/tensor"
+	"github.com/tenon-go/tenon/tensor/quant"
 )
 
 func randomFloats(r *rand.Rand, n int) []float32 {
@@ -103,6 +104,26 @@ func TestRoundQ8KeepsWhatIsNotFinite(t *testing.T) {
 		roundQ8(q, scale, x)
 		if scale[0] == scale[0] || scale[1] != 1.0/127 || q[8+q8Block] != 127 {
 			t.Errorf("%g: scales %g, quant %d", bad, scale, q[8+q8Block])
+		}
+	}
+}
+
+// TestDecodeF16Forms compares the form in use with package quant's, over every F16 value and lengths
+// that no vector divides.
+func TestDecodeF16Forms(t *testing.T) {
+	src := make([]byte, 2*(1<<16))
+	for i := range 1 << 16 {
+		src[2*i], src[2*i+1] = byte(i), byte(i>>8)
+	}
+	for _, n := range []int{0, 1, 7, 8, 9, 31, 1 << 16} {
+		got, want := make([]float32, n), make([]float32, n)
+		decode(tensor.F16, got, src[:2*n])
+		quant.DecodeF16(want, src[:2*n])
+		for i := range got {
+			g, w := got[i], want[i]
+			if math.Float32bits(g) != math.Float32bits(w) && !(g != g && w != w) {
+				t.Fatalf("%d of %d: %g, want %g", i, n, g, w)
+			}
 		}
 	}
 }

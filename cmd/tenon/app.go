@@ -73,7 +73,8 @@ Results go to stdout; timings, notes and errors go to stderr.`,
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		a.runCommand(), a.logitsCommand(), a.tokenizeCommand(), a.quantizeCommand(),
-		a.inspectCommand(), a.devicesCommand(), a.explainCommand(), a.versionCommand(),
+		a.inspectCommand(), a.devicesCommand(), a.explainCommand(), a.conformCommand(),
+		a.versionCommand(),
 	)
 	return root
 }

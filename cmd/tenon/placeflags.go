@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenon-go/tenon"
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/backends/sim"
 	"github.com/tenon-go/tenon/engine"
 )
@@ -24,6 +25,7 @@ type placeFlags struct {
 	cpuMoE    bool
 	nCPUMoE   int
 	overrides []string
+	hostCache bool
 	sim       string
 }
 
@@ -38,6 +40,7 @@ func (p *placeFlags) add(cmd *cobra.Command) {
 	f.IntVar(&p.nCPUMoE, "n-cpu-moe", 0, "keep the experts of the first `N` layers on the CPU")
 	f.StringArrayVar(&p.overrides, "override-tensor", nil,
 		"`REGEX=DEVICE` for weights whose name matches, such as ffn_.*_exps=CPU (can be repeated; the first that matches counts)")
+	f.BoolVar(&p.hostCache, "no-kv-offload", false, "keep the whole cache in the memory of the CPU")
 	f.StringVar(&p.sim, "sim", "", "run on the simulated devices that `FILE` describes (-: stdin)")
 	_ = cmd.MarkFlagFilename("sim")
 }
@@ -67,19 +70,19 @@ func (p *placeFlags) options(a *app, threads int) ([]tenon.Option, error) {
 	if len(devices) > 0 {
 		options = append(options, tenon.WithDevices(devices...))
 	}
+	if p.hostCache {
+		options = append(options, tenon.WithCacheDevice(cpu.Backend))
+	}
 	return options, nil
 }
 
 // placement parses the flags.
 func (p *placeFlags) placement() (engine.Placement, error) {
-	place := engine.Placement{Split: p.split, HostExperts: p.nCPUMoE}
-	if p.layers != "" && p.layers != "all" {
-		n, err := strconv.Atoi(p.layers)
-		if err != nil || n < 0 {
-			return place, usagef("--gpu-layers is %q, want a number of layers or all", p.layers)
-		}
-		place.DeviceLayers = &n
+	place, err := layerPlacement("--", p.layers, p.ranges)
+	if err != nil {
+		return place, err
 	}
+	place.Split, place.HostExperts = p.split, p.nCPUMoE
 	switch {
 	case p.nCPUMoE < 0:
 		return place, usagef("--n-cpu-moe is %d, want 0 or more", p.nCPUMoE)
@@ -87,13 +90,6 @@ func (p *placeFlags) placement() (engine.Placement, error) {
 		return place, usagef("--cpu-moe and --n-cpu-moe exclude each other")
 	case p.cpuMoE:
 		place.HostExperts = -1
-	}
-	for _, s := range p.ranges {
-		r, err := engine.ParseLayerRange(s)
-		if err != nil {
-			return place, usagef("--layer-device: %w", err)
-		}
-		place.Ranges = append(place.Ranges, r)
 	}
 	for _, s := range p.overrides {
 		for _, one := range splitOverrides(s) {
@@ -103,6 +99,25 @@ func (p *placeFlags) placement() (engine.Placement, error) {
 			}
 			place.Overrides = append(place.Overrides, o)
 		}
+	}
+	return place, nil
+}
+
+// layerPlacement parses the flags gpu-layers and layer-device, whose names begin with prefix.
+func layerPlacement(prefix, layers string, ranges []string) (place engine.Placement, err error) {
+	if layers != "" && layers != "all" {
+		n, err := strconv.Atoi(layers)
+		if err != nil || n < 0 {
+			return place, usagef("%sgpu-layers is %q, want a number of layers or all", prefix, layers)
+		}
+		place.DeviceLayers = &n
+	}
+	for _, s := range ranges {
+		r, err := engine.ParseLayerRange(s)
+		if err != nil {
+			return place, usagef("%slayer-device: %w", prefix, err)
+		}
+		place.Ranges = append(place.Ranges, r)
 	}
 	return place, nil
 }

@@ -18,6 +18,7 @@ const (
 type progress struct {
 	w     io.Writer
 	label string
+	unit  func(int64) string // how a total is written
 	on    bool
 	drawn bool
 	next  time.Time // nothing is drawn before, so that what is done at once shows no bar
@@ -25,10 +26,10 @@ type progress struct {
 
 // newProgress returns a bar on w.
 func newProgress(w io.Writer, label string) *progress {
-	return &progress{w: w, label: label, on: isTerminal(w), next: time.Now().Add(barEvery)}
+	return &progress{w: w, label: label, unit: sizeText, on: isTerminal(w), next: time.Now().Add(barEvery)}
 }
 
-// set shows that done bytes of total are done.
+// set shows that done of total, in bytes or whatever unit is for, are done.
 func (p *progress) set(done, total int64) {
 	if !p.on || total <= 0 || time.Now().Before(p.next) {
 		return
@@ -37,7 +38,7 @@ func (p *progress) set(done, total int64) {
 	part := min(max(float64(done)/float64(total), 0), 1)
 	full := int(part * barWidth)
 	fmt.Fprintf(p.w, "\r%s [%s%s] %3.0f%% of %s\x1b[K",
-		p.label, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), part*100, sizeText(total))
+		p.label, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), part*100, p.unit(total))
 }
 
 // clear removes the bar, so that other lines can follow.

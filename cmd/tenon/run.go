@@ -253,5 +253,9 @@ func memoryLine(d engine.DeviceMemory) string {
 	if len(parts) == 0 {
 		parts = []string{"none"}
 	}
-	return d.Device + ": " + strings.Join(parts, ", ")
+	line := d.Device + ": " + strings.Join(parts, ", ")
+	if d.Draft > 0 {
+		line += fmt.Sprintf("; %s of it for the draft", sizeText(d.Draft))
+	}
+	return line
 }

@@ -20,6 +20,8 @@ type specFlags struct {
 	min     int
 	pMin    float32
 	devices []string
+	layers  string // --spec-draft-gpu-layers
+	ranges  []string
 	kv      string
 	typeK   dtypeFlag
 	typeV   dtypeFlag
@@ -45,6 +47,8 @@ func (s *specFlags) add(cmd *cobra.Command) {
 	f.Float32Var(&s.pMin, "spec-draft-p-min", 0, "end a draft before a guess less probable than `P`")
 	f.StringSliceVar(&s.devices, "spec-draft-device", nil, "`LIST` of devices for the draft model (default: where what it reads is)")
 	_ = cmd.RegisterFlagCompletionFunc("spec-draft-device", completeDevices)
+	f.StringVar(&s.layers, "spec-draft-gpu-layers", "", "`N` layers of the draft model, counted from the last, on its devices and the others on the CPU; or all")
+	f.StringArrayVar(&s.ranges, "spec-draft-layer-device", nil, "`RANGE=DEVICE` for some of its layers (can be repeated)")
 	f.StringVar(&s.kv, "spec-kv", kvDirect, "how a draft reads the model's cache: "+kvDirect+", or a "+kvMirror+" on the draft's device")
 	f.Var(&s.typeK, "spec-draft-type-k", "type in which a draft keeps keys, if it has a cache of its own (default F16)")
 	f.Var(&s.typeV, "spec-draft-type-v", "type in which it keeps values (default F16)")
@@ -63,8 +67,12 @@ func (s *specFlags) options(stderr io.Writer) ([]tenon.Option, error) {
 	case !(s.pMin >= 0 && s.pMin <= 1):
 		return nil, usagef("--spec-draft-p-min is %g, want 0 to 1", s.pMin)
 	}
+	place, err := layerPlacement("--spec-draft-", s.layers, s.ranges)
+	if err != nil {
+		return nil, err
+	}
 	if s.model == "" && len(s.types) == 0 {
-		for _, name := range []string{"n-max", "n-min", "p-min", "device", "type-k", "type-v"} {
+		for _, name := range []string{"n-max", "n-min", "p-min", "device", "gpu-layers", "layer-device", "type-k", "type-v"} {
 			if s.changed("spec-draft-" + name) {
 				return nil, usagef("--spec-draft-%s is given, but nothing to draft with: --spec-draft-model or --spec-type", name)
 			}
@@ -75,7 +83,7 @@ func (s *specFlags) options(stderr io.Writer) ([]tenon.Option, error) {
 		return nil, nil
 	}
 	o := tenon.SpecOptions{
-		Types: s.types, Max: s.max, Min: s.min, PMin: s.pMin, Devices: s.devices, Mirror: s.kv == kvMirror,
+		Types: s.types, Max: s.max, Min: s.min, PMin: s.pMin, Devices: s.devices, Placement: place, Mirror: s.kv == kvMirror,
 		OnFailure: func(drafter string, err error) {
 			fmt.Fprintf(stderr, "tenon: %s failed, the text goes on without it: %s\n", drafter, oneLine(err))
 		},

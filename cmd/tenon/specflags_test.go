@@ -34,6 +34,7 @@ func TestSpeculation(t *testing.T) {
 		{"--spec-draft-model", mtp, "--spec-type", "ngram,draft-mtp", "--spec-draft-n-max", "5", "--spec-draft-n-min", "1", "--spec-draft-p-min", "0.1"},
 		{"--spec-draft-model", mtp, "--spec-kv", "mirror", "--spec-draft-device", "CPU"},
 		{"--spec-draft-model", small, "--spec-draft-type-k", "f32", "--spec-draft-type-v", "bf16"},
+		{"--spec-draft-model", small, "--spec-draft-gpu-layers", "0", "--spec-draft-layer-device", "0-=CPU"},
 		{"--spec-type", "ngram"},
 	} {
 		code, got, report := run(append(args, "--json")...)
@@ -41,6 +42,9 @@ func TestSpeculation(t *testing.T) {
 		if err := json.Unmarshal([]byte(report), &facts); err != nil || facts.Speculation == nil || code != 0 || got != want {
 			t.Errorf("%v: exit code %d, %q, want %q: %s", args, code, got, want, report)
 		}
+	}
+	if _, _, report := run("--spec-draft-model", mtp); !strings.Contains(report, " of it for the draft") {
+		t.Errorf("the report says nothing of the draft's memory: %s", report)
 	}
 	if _, _, report := run("--spec-type", "ngram"); !strings.Contains(report, "guesses accepted") {
 		t.Errorf("the report says nothing of speculation: %s", report)
@@ -55,6 +59,10 @@ func TestSpeculation(t *testing.T) {
 		{"--spec-draft-p-min is 2", []string{"--spec-draft-model", mtp, "--spec-draft-p-min", "2"}},
 		{"nothing to draft with", []string{"--spec-draft-p-min", "0.5"}},
 		{"nothing to draft with", []string{"--spec-kv", "mirror"}},
+		{"nothing to draft with", []string{"--spec-draft-gpu-layers", "1"}},
+		{"--spec-draft-gpu-layers is \"some\"", []string{"--spec-draft-model", mtp, "--spec-draft-gpu-layers", "some"}},
+		{"--spec-draft-layer-device: ", []string{"--spec-draft-model", mtp, "--spec-draft-layer-device", "CPU"}},
+		{"layers of 0 to", []string{"--spec-draft-model", mtp, "--spec-draft-layer-device", "99=CPU"}},
 		{"K type is F16, but wants F32", []string{"--spec-draft-model", mtp, "--spec-draft-type-k", "f32"}},
 		{"is oracle, want draft-mtp", []string{"--spec-type", "oracle"}},
 	} {

@@ -55,6 +55,7 @@ var rules = map[string]rule{
 	"internal/archtest":   {nil, ""},
 	"internal/cast":       {nil, ""},
 	"internal/mmap":       {nil, ""},
+	"internal/opsdoc":     {nil, ""}, // a test alone
 	"internal/testcorpus": {nil, ""},
 
 	"internal/tinymodel": {[]string{"gguf", "tensor", "tensor/quant"}, "writes small models for tests"},

@@ -1,21 +1,19 @@
-package cpu
+package opcorpus
 
-import (
-	"github.com/tenon-go/tenon/tensor"
-)
+import "github.com/tenon-go/tenon/tensor"
 
-// limit is what the corpus allows the normalized squared error to be.
-type limit struct {
-	what string
-	nmse float64
+// Limit is what the corpus allows the normalized squared error to be.
+type Limit struct {
+	What string // is compared
+	NMSE float64
 }
 
 var (
-	equal      = limit{"moved", 0}
-	arithmetic = limit{"arithmetic", 1e-10}
-	gelu16     = limit{"GELU", 1e-6} // the peer looks it up in a table of halves
-	angles     = limit{"RoPE", 1e-6} // the peer sums angles up in float32
-	product    = limit{"product", 1e-9}
+	equal      = Limit{"moved", 0}
+	arithmetic = Limit{"arithmetic", 1e-10}
+	gelu16     = Limit{"GELU", 1e-6} // the peer looks it up in a table of halves
+	angles     = Limit{"RoPE", 1e-6} // the peer sums angles up in float32
+	product    = Limit{"product", 1e-9}
 )
 
 var unaryOps = map[string]tensor.Func{
@@ -41,10 +39,9 @@ var ropeModes = map[any]tensor.RoPEMode{
 }
 
 // build returns what the case computes in terms of our ops, or nil if there are none for it.
-func (k *corpusCase) build() []result {
-	k.Helper()
+func (k *builder) build() []Result {
 	p, a, b := &k.c.Params, k.in("a"), k.in("b")
-	one := func(t *tensor.Tensor, l limit) []result { return []result{{t: t, limit: l}} }
+	one := func(t *tensor.Tensor, l Limit) []Result { return []Result{{T: t, Limit: l}} }
 	if f, ok := unaryOps[k.c.Op]; ok {
 		return one(k.Unary(f, a), unaryLimit(f))
 	}
@@ -99,64 +96,66 @@ func (k *corpusCase) build() []result {
 }
 
 // moves returns what a case that moves or orders data computes, or nil.
-func (k *corpusCase) moves(a, b *tensor.Tensor) []result {
-	k.Helper()
+func (k *builder) moves(a, b *tensor.Tensor) []Result {
 	p := &k.c.Params
 	switch k.c.Op {
 	case "cpy", "dup", "cont":
-		info, _ := k.file.Tensor(k.c.Output.Tensor)
-		return []result{{t: k.Cast(a, info.Type), limit: equal}}
+		info, ok := k.f.Tensor(k.c.Output.Tensor)
+		if !ok {
+			k.fail("the file has no tensor %s", k.c.Output.Tensor)
+			return nil
+		}
+		return []Result{{T: k.Cast(a, info.Type), Limit: equal}}
 	case "concat":
-		return []result{{t: k.Concat(a, b, p.Dim), limit: equal}}
+		return []Result{{T: k.Concat(a, b, p.Dim), Limit: equal}}
 	case "repeat":
-		return []result{{t: k.Repeat(a, p.Ne...), limit: equal}}
+		return []Result{{T: k.Repeat(a, p.Ne...), Limit: equal}}
 	case "get_rows":
-		return []result{{t: k.GetRows(a, k.in("ids")), limit: equal}}
+		return []Result{{T: k.GetRows(a, k.in("ids")), Limit: equal}}
 	case "set_rows":
-		return []result{{t: k.SetRows(k.in("dst"), k.in("src"), k.in("ids")), limit: equal}}
+		return []Result{{T: k.SetRows(k.in("dst"), k.in("src"), k.in("ids")), Limit: equal}}
 	case "argsort":
-		return []result{{t: k.Apply(tensor.ArgSort{Descending: p.Order == "desc"}, a), limit: equal}}
+		return []Result{{T: k.Apply(tensor.ArgSort{Descending: p.Order == "desc"}, a), Limit: equal}}
 	case "argsort_top_k":
-		return []result{{t: k.TopK(a, p.K), limit: equal}}
+		return []Result{{T: k.TopK(a, p.K), Limit: equal}}
 	case "top_k":
-		return []result{{t: k.TopK(a, p.K), limit: equal, set: true}}
+		return []Result{{T: k.TopK(a, p.K), Limit: equal, Set: true}}
 	case "argmax":
-		return []result{{t: k.ArgMax(a), limit: equal}}
+		return []Result{{T: k.ArgMax(a), Limit: equal}}
 	}
 	return nil
 }
 
 // products returns what a matrix product or attention computes, or nil. The reference is the product of
 // the decoded factors; what may round a factor first has to come as near to it as the peer.
-func (k *corpusCase) products(a, b *tensor.Tensor) []result {
-	k.Helper()
+func (k *builder) products(a, b *tensor.Tensor) []Result {
 	l := product
 	if k.c.Reference == "" {
-		l = limit{"product, beside the peer's", 1e-6} // which rounds b to halves
+		l = Limit{"product, beside the peer's", 1e-6} // which rounds b to halves
 	}
-	rounded := limit{"product of rounded factors", max(4*k.c.NMSE, l.nmse)}
+	rounded := Limit{"product of rounded factors", max(4*k.c.NMSE, l.NMSE)}
 	switch k.c.Op {
 	case "mul_mat":
-		return []result{{t: k.MatMulExact(a, b), limit: l}, {t: k.MatMul(a, b), limit: rounded}}
+		return []Result{{T: k.MatMulExact(a, b), Limit: l}, {T: k.MatMul(a, b), Limit: rounded}}
 	case "mul_mat_id":
 		ids := k.in("ids")
-		return []result{
-			{t: k.Apply(tensor.MatMulID{Exact: true}, a, b, ids), limit: l},
-			{t: k.MatMulID(a, b, ids), limit: rounded},
+		return []Result{
+			{T: k.Apply(tensor.MatMulID{Exact: true}, a, b, ids), Limit: l},
+			{T: k.MatMulID(a, b, ids), Limit: rounded},
 		}
 	case "flash_attn_ext":
 		p := &k.c.Params
 		op := tensor.FlashAttn{Scale: p.Scale, MaxBias: p.MaxBias, SoftCap: p.SoftCap}
 		heads := func(x *tensor.Tensor) *tensor.Tensor { return k.Permute(x, 0, 2, 1, 3) } // ggml has rows before heads
-		return []result{{
-			t:     k.FlashAttn(op, heads(k.in("q")), heads(k.in("k")), heads(k.in("v")), k.in("mask"), k.in("sinks")),
-			limit: l,
+		return []Result{{
+			T:     k.FlashAttn(op, heads(k.in("q")), heads(k.in("k")), heads(k.in("v")), k.in("mask"), k.in("sinks")),
+			Limit: l,
 		}}
 	}
 	return nil
 }
 
-func unaryLimit(f tensor.Func) limit {
+func unaryLimit(f tensor.Func) Limit {
 	switch f {
 	case tensor.GELU, tensor.GELUQuick, tensor.GELUErf:
 		return gelu16
@@ -165,7 +164,7 @@ func unaryLimit(f tensor.Func) limit {
 }
 
 // glu splits one tensor into its halves where the case does.
-func (k *corpusCase) glu(op tensor.GLU, a, b *tensor.Tensor) *tensor.Tensor {
+func (k *builder) glu(op tensor.GLU, a, b *tensor.Tensor) *tensor.Tensor {
 	op.Alpha, op.Limit = k.c.Params.Alpha, k.c.Params.Limit
 	if b == nil {
 		n := a.Shape[0] / 2
@@ -177,12 +176,11 @@ func (k *corpusCase) glu(op tensor.GLU, a, b *tensor.Tensor) *tensor.Tensor {
 	return k.Apply(op, a, b)
 }
 
-func (k *corpusCase) rope() tensor.RoPE {
-	k.Helper()
+func (k *builder) rope() tensor.RoPE {
 	p := &k.c.Params
 	mode, ok := ropeModes[p.Mode]
 	if !ok {
-		k.Fatalf("no mode %v", p.Mode)
+		k.fail("no mode %v of RoPE", p.Mode)
 	}
 	return tensor.RoPE{
 		Dims: p.Dims, Mode: mode, Base: p.FreqBase, Scale: p.FreqScale, Sections: p.Sections,
