@@ -64,9 +64,12 @@ type Device interface {
 	// holds for every type that the device owns.
 	CanUse(t buffer.Type) bool
 	// Supports returns nil if the device can run n, with sources and result of these types, shapes and
-	// strides in memory that it can use. Otherwise it returns a *UnsupportedError.
+	// strides in memory that it can use. Otherwise it returns a *UnsupportedError with the device's name
+	// and a reason; so it does for a Kind that it does not know, because ops are added later.
 	Supports(n *tensor.Tensor) error
-	// Compile prepares nodes for running. It fails if a node is not supported or a place cannot be used.
+	// Compile prepares nodes for running. It fails if a node is not supported, or if the place of a tensor
+	// with elements cannot be used: it has no buffer, a buffer of memory that CanUse refuses, or one that
+	// ends before the tensor does.
 	Compile(g *Subgraph) (Program, error)
 	// Close frees what the device holds. Its buffers and programs are closed before.
 	Close() error
@@ -86,8 +89,12 @@ type Program interface {
 	// submitted later, and copies from and to its buffers, after them; an error that shows itself late
 	// is returned by the next Submit or Wait. A cancelled ctx ends the run soon with ctx's error and
 	// leaves results undefined; the program can be submitted again. No call allocates on the Go heap.
+	//
+	// The same inputs give the same bytes each time. Sources, and memory between and behind tensors, stay
+	// as they were. An index outside its tensor ends the run with an error that matches ErrIndex; nothing
+	// is read or written there, and the program works again once the index is right.
 	Submit(ctx context.Context) error
-	// Wait returns when everything submitted is done.
+	// Wait returns when everything submitted is done. Once it has returned, nothing more is written.
 	Wait(ctx context.Context) error
 	// Close frees the program; it is not submitted again.
 	Close() error

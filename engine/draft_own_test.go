@@ -187,12 +187,29 @@ func TestOwnDraftOnOtherDevices(t *testing.T) {
 		return devices, bytes
 	}
 	var alone int64
-	for _, names := range [][]string{nil, {"B"}, {"A"}, {"C"}} {
+	none := 0
+	for i, o := range []engine.DraftOptions{
+		{},
+		{Devices: m.named([]string{"B"})},
+		{Devices: m.named([]string{"A"})},
+		{Devices: m.named([]string{"C"})},
+		{Placement: engine.Placement{DeviceLayers: &none}},
+	} {
+		var names []string
+		for _, dev := range o.Devices {
+			names = append(names, dev.Info().Owner.Device)
+		}
 		e := open(t, f, opt)
-		d := openOwn(t, f, e.Engine, engine.DraftOptions{Devices: m.named(names)})
+		d := openOwn(t, f, e.Engine, o)
 		devices, bytes := copied(d)
 		switch {
-		case names == nil:
+		case o.Placement.DeviceLayers != nil:
+			for _, x := range d.Memory() {
+				if (x.Cache > 0) != (x.Device == "CPU") {
+					t.Errorf("all layers are on the CPU, but %+v", x)
+				}
+			}
+		case i == 0:
 			alone = bytes
 			if on := d.Memory()[0].Device; on != "B" || devices != 1 {
 				t.Errorf("with nothing said it is on %s, its weights on %d devices", on, devices)
@@ -273,6 +290,8 @@ func TestOwnDraftRefusals(t *testing.T) {
 	}{
 		"mirror":        {engine.DraftOptions{Mirror: true}, engine.ErrOption, "Mirror"},
 		"depth":         {engine.DraftOptions{Depth: 4}, engine.ErrOption, "Snapshots is 3, want 4"},
+		"weights":       {engine.DraftOptions{Placement: engine.Placement{HostExperts: 1}}, engine.ErrOption, "Placement"},
+		"layers twice":  {engine.DraftOptions{LayerDevices: []string{"CPU"}, Placement: engine.Placement{Split: []float64{1}}}, engine.ErrOption, "LayerDevices"},
 		"layer devices": {engine.DraftOptions{LayerDevices: []string{"nowhere"}}, engine.ErrOption, "nowhere"},
 		"context":       {engine.DraftOptions{Context: -1}, kv.ErrConfig, "Cells"},
 		"sequences":     {engine.DraftOptions{Sequences: -1}, kv.ErrConfig, "MaxSeqs"},

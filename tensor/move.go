@@ -5,7 +5,8 @@ package tensor
 //	x any type    dst Type, same shape
 //
 // To the same type the bytes are equal. Integers convert only to integers and F32; a float becomes the
-// nearest integer, the even one of two, and what an integer type cannot hold its least or greatest value.
+// nearest integer, the even one of two, what an integer type cannot hold its least or greatest value, and
+// NaN 0.
 // Errors: ErrShape if rows are no whole number of Type's blocks, ErrType if there is no conversion.
 type Copy struct{ Type DType }
 

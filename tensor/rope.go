@@ -10,7 +10,7 @@ const (
 	RoPENormal RoPEMode = iota // pairs (2i, 2i+1)
 	RoPENeoX                   // pairs (i, i+Dims/2)
 	RoPEMulti                  // NeoX pairs, positions on four axes, in sections
-	RoPEVision                 // pairs (i, i+Dims), two axes, in sections
+	RoPEVision                 // Dims pairs (i, i+Dims), two axes, in sections
 	RoPEIMulti                 // NeoX pairs, four axes, interleaved
 	numRoPEModes
 )
@@ -47,7 +47,9 @@ type YaRN struct {
 //	x F32|F16 [headDim, nHead, nTok, n3]   pos I32 [nTok * axes], in tokens   freq F32 [at least one a pair], optional
 //	dst like x
 //
-// Modes with several axes take pos as [nTok] of the first axis, then of the second and so on.
+// Modes with several axes take pos as [nTok] of the first axis, then of the second and so on. In
+// RoPEVision Dims counts half of the rotated elements, the speeds i in Base^(-2i/Dims) begin again in each section,
+// and freq[i] still belongs to pair i of all.
 // Errors: ErrShape if Dims is odd, not positive or greater than headDim, if pos and freq do not fit, or
 // if a mode with several axes has no sections or negative ones.
 // Source: arXiv:2104.09864.

@@ -7,7 +7,7 @@ type Func uint8
 
 // The functions. GELU is the tanh approximation, GELUErf the exact one by the error function and
 // GELUQuick x*sigmoid(1.702x). Round rounds half away from zero; Step is 1 above 0 and 0 elsewhere;
-// Sgn of 0 is 0.
+// Sgn of 0 is 0. Of NaN, Step and Sgn are 0 and every other function is NaN.
 const (
 	Abs Func = iota
 	Sgn

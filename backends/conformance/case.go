@@ -22,6 +22,7 @@ const (
 	ChapterCancel      = "cancel"      // contexts that end
 	ChapterFaults      = "faults"      // what goes wrong stays where it went wrong
 	ChapterLarge       = "large"       // tensors beyond 2^31 bytes; needs Options.MaxBytes
+	ChapterCorpus      = "corpus"      // what another implementation computed; needs Options.Corpus
 )
 
 // Chapters returns the names of all chapters in their order.
@@ -29,6 +30,7 @@ func Chapters() []string {
 	return []string{
 		ChapterOps, ChapterBuffers, ChapterPrograms, ChapterGraphs, ChapterSched, ChapterKV, ChapterConcurrency,
 		ChapterCancel, ChapterFaults, ChapterLarge,
+		ChapterCorpus,
 	}
 }
 
@@ -57,7 +59,7 @@ const (
 	indexError                  // the run ends with an ErrIndex
 )
 
-// Cases returns all cases, in the order in which they run.
+// Cases returns all cases but those of a corpus, in the order in which they run.
 func Cases() []Case {
 	t := &table{}
 	arithCases(t)

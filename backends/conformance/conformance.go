@@ -19,6 +19,7 @@ type Options struct {
 	Chapters []string       // nil is all; see Chapters
 	MaxBytes int64          // of device memory that a case may need; 0 is 256 MiB, which leaves chapter large out
 	Seed     uint64         // 0 is the numbers that belong to each id; another gives others
+	Corpus   string         // folder of a reference corpus, for chapter corpus
 	Timeout  time.Duration  // of one case, after which the device counts as hanging; 0 is two minutes
 
 	// Beside is the second device of the scheduler chapter. It is nil for one that computes by the
@@ -49,14 +50,25 @@ func (o Options) withDefaults() Options {
 }
 
 // Cases returns the cases that o chooses by Chapters and Filter, in the order in which they run. Errors:
-// ErrOptions, for a chapter that there is not, or if no case is chosen.
+// ErrOptions, for a chapter that there is not, a corpus that cannot be read, or if no case is chosen.
 func (o Options) Cases() ([]Case, error) {
 	for _, c := range o.Chapters {
 		if !slices.Contains(Chapters(), c) {
 			return nil, fmt.Errorf("conformance: %w: no chapter %q, there are %v", ErrOptions, c, Chapters())
 		}
 	}
-	all := slices.DeleteFunc(Cases(), func(c Case) bool {
+	all := Cases()
+	switch {
+	case o.Corpus != "":
+		more, err := corpusCases(o.Corpus)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	case slices.Contains(o.Chapters, ChapterCorpus):
+		return nil, fmt.Errorf("conformance: %w: chapter %s without the folder of a corpus", ErrOptions, ChapterCorpus)
+	}
+	all = slices.DeleteFunc(all, func(c Case) bool {
 		return o.Chapters != nil && !slices.Contains(o.Chapters, c.Chapter) || o.Filter != nil && !o.Filter.MatchString(c.ID)
 	})
 	if len(all) == 0 {
@@ -229,6 +241,9 @@ func merge(opts []Options) Options {
 		}
 		if p.Seed != 0 {
 			o.Seed = p.Seed
+		}
+		if p.Corpus != "" {
+			o.Corpus = p.Corpus
 		}
 		if p.Timeout != 0 {
 			o.Timeout = p.Timeout

@@ -54,6 +54,9 @@
 // that would tell. It may not change what it only moves. The same program over the same inputs gives the
 // same bytes each time.
 //
+// Chapter corpus, with the folder of a reference corpus in Options.Corpus, compares with files of what
+// another implementation has computed, too.
+//
 // Random numbers come from a case's id alone; Options.Seed gives others, for a soak.
 //
 // # Memory and concurrency

@@ -8,6 +8,7 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/conformance/ref"
 	"github.com/tenon-go/tenon/buffer"
+	"github.com/tenon-go/tenon/internal/opcorpus"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -19,6 +20,8 @@ type session struct {
 	arena  buffer.Buffer // grown as cases need it
 	image  []byte        // what the arena was filled with
 	after  []byte        // what it holds after a run
+
+	corpus map[string]*opcorpus.File // that have been read
 }
 
 func newSession(dev backends.Device, opt Options) (*session, error) {
@@ -30,10 +33,14 @@ func newSession(dev backends.Device, opt Options) (*session, error) {
 }
 
 func (s *session) close() error {
-	if s.arena == nil {
-		return nil
+	var errs []error
+	for _, f := range s.corpus {
+		errs = append(errs, f.Close())
 	}
-	return s.arena.Close()
+	if s.arena != nil {
+		errs = append(errs, s.arena.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // guard is how many bytes at least lie before and after each tensor.

@@ -15,6 +15,7 @@ import (
 	"github.com/tenon-go/tenon/backends/conformance/ref"
 	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/buffer"
+	"github.com/tenon-go/tenon/internal/testcorpus"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -37,7 +38,7 @@ func TestIDs(t *testing.T) {
 		}
 	}
 	for _, name := range Chapters() {
-		if chapters[name] == 0 {
+		if chapters[name] == 0 && name != ChapterCorpus {
 			t.Errorf("chapter %s has no cases", name)
 		}
 	}
@@ -50,6 +51,7 @@ func TestIDs(t *testing.T) {
 // TestCasesAreReproducible builds every case of chapter ops twice: the same graph over the same numbers.
 // It also checks that each kind of op has cases, and each of its types.
 func TestCasesAreReproducible(t *testing.T) {
+	t.Parallel()
 	kinds := map[tensor.Kind]bool{}
 	for i, c := range Cases() {
 		if c.build == nil {
@@ -92,6 +94,7 @@ func TestCasesAreReproducible(t *testing.T) {
 // TestReferenceDevice runs the suite on the oracle itself. What the cases want must agree with it to the
 // bit, but for rounding; that it allocates is known.
 func TestReferenceDevice(t *testing.T) {
+	t.Parallel()
 	report, err := Run(t.Context(), ref.NewDevice("Reference1"), Options{Chapters: []string{
 		ChapterOps, ChapterBuffers, ChapterPrograms, ChapterSched, ChapterKV, ChapterConcurrency, ChapterFaults,
 	}})
@@ -109,6 +112,25 @@ func TestReferenceDevice(t *testing.T) {
 		}
 	}
 	t.Log(report.Summary())
+}
+
+// TestCorpusReference compares the oracle with another implementation.
+func TestCorpusReference(t *testing.T) {
+	report, err := Run(t.Context(), ref.NewDevice("Reference1"), Options{Corpus: testcorpus.Dir(t), Chapters: []string{ChapterCorpus}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Failures() {
+		t.Errorf("%s: %s", r.ID, r.Reason)
+	}
+	if report.Count(Pass) == 0 {
+		t.Error("no case was run")
+	}
+	worst := 0.0
+	for _, r := range report.Results {
+		worst = max(worst, r.NMSE)
+	}
+	t.Logf("%s; worst NMSE %.3g", report.Summary(), worst)
 }
 
 // addOnly is a backend in its first hour: it adds F32, and refuses everything else.
@@ -132,6 +154,7 @@ func (d addOnly) Compile(g *backends.Subgraph) (backends.Program, error) {
 
 // TestFirstHour shows that a backend with one op fails nowhere: what needs more is unsupported.
 func TestFirstHour(t *testing.T) {
+	t.Parallel()
 	dev := addOnly{cpu.New(cpu.Options{})}
 	defer dev.Close()
 	report, err := Run(t.Context(), dev, Options{})
@@ -208,7 +231,7 @@ func TestReportFormats(t *testing.T) {
 func TestOptions(t *testing.T) {
 	dev := cpu.New(cpu.Options{Threads: 1})
 	defer dev.Close()
-	for _, o := range []Options{{Chapters: []string{"poetry"}}, {Filter: regexp.MustCompile("^nothing$")}} {
+	for _, o := range []Options{{Chapters: []string{ChapterCorpus}}, {Corpus: "no-such-folder"}, {Chapters: []string{"poetry"}}, {Filter: regexp.MustCompile("^nothing$")}} {
 		if _, err := Run(t.Context(), dev, o); !errors.Is(err, ErrOptions) {
 			t.Errorf("%+v: %v, want ErrOptions", o, err)
 		}

@@ -6,11 +6,17 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/conformance"
 	"github.com/tenon-go/tenon/backends/cpu"
+	"github.com/tenon-go/tenon/internal/testcorpus"
 )
 
 func open() (backends.Device, error) { return cpu.New(cpu.Options{}), nil }
 
 func TestConformance(t *testing.T) { conformance.Test(t, open) }
+
+// TestCorpusConformance adds what another implementation computed to the cases.
+func TestCorpusConformance(t *testing.T) {
+	conformance.Test(t, open, conformance.Options{Corpus: testcorpus.Dir(t), Chapters: []string{conformance.ChapterCorpus}})
+}
 
 // TestConformanceLimited runs what concerns memory on a device whose memory ends.
 func TestConformanceLimited(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 // conformFlags are the flags of tenon conform.
 type conformFlags struct {
 	device, sim, filter string
+	corpus              string
 	chapters            []string
 	maxBytes            int64
 	seed                uint64
@@ -40,7 +41,7 @@ precision, and memory, programs, whole layers, cancellation and concurrency. Wha
 failure. The exit code is 1 if a case fails.
 
 The chapters are ` + strings.Join(conformance.Chapters(), ", ") + `. Those of chapter large need
---max-bytes 12884901888 and a device that has as much.`,
+--max-bytes 12884901888 and a device that has as much, and those of chapter corpus need --corpus.`,
 		Example: `  tenon conform
   tenon conform --device Vulkan0 --md > report.md
   tenon conform --filter '^MatMul/a=Q4_K,'
@@ -60,6 +61,8 @@ The chapters are ` + strings.Join(conformance.Chapters(), ", ") + `. Those of ch
 	f.StringSliceVar(&c.chapters, "chapter", nil, "`LIST` of chapters (default: all)")
 	f.Int64Var(&c.maxBytes, "max-bytes", 0, "leave out cases that need more device memory (0: 256 MiB, with --perf 1 GiB)")
 	f.Uint64Var(&c.seed, "seed", 0, "other random numbers than those that belong to each id")
+	f.StringVar(&c.corpus, "corpus", "", "`FOLDER` of a reference corpus, for chapter corpus")
+	_ = cmd.MarkFlagDirname("corpus")
 	f.BoolVar(&c.asJSON, "json", false, "print one JSON document")
 	f.BoolVar(&c.asMarkdown, "md", false, "print a report in Markdown")
 	f.BoolVar(&c.perf, "perf", false, "measure speed instead")
@@ -83,8 +86,8 @@ func (c *conformFlags) check() (*regexp.Regexp, error) {
 		return nil, usagef("--json and --md exclude each other")
 	case c.list && c.asMarkdown:
 		return nil, usagef("--list has no --md")
-	case (c.perf || c.support) && c.chapters != nil:
-		return nil, usagef("--chapter is for the cases that are run or listed")
+	case (c.perf || c.support) && (c.chapters != nil || c.corpus != ""):
+		return nil, usagef("--chapter and --corpus are for cases that are run or listed")
 	case c.perf && c.seed != 0:
 		return nil, usagef("--seed is for cases that are compared, and --perf compares nothing")
 	case c.maxBytes < 0:
@@ -104,7 +107,7 @@ func (a *app) conform(ctx context.Context, c *conformFlags) error {
 	if err != nil {
 		return err
 	}
-	opt := conformance.Options{Filter: filter, Chapters: c.chapters, MaxBytes: c.maxBytes, Seed: c.seed}
+	opt := conformance.Options{Filter: filter, Chapters: c.chapters, MaxBytes: c.maxBytes, Seed: c.seed, Corpus: c.corpus}
 	if c.list {
 		return a.listCases(c, opt)
 	}

@@ -133,7 +133,7 @@ func (p *placed) table(t *testing.T) {
 
 // args are the arguments of every run.
 func (p *placed) args(f16 bool) []string {
-	args := []string{"run", "-m", p.target, "-p", "Once upon a time", "-n", "12", "--temp", "0", "--ignore-eos", "--exact", "-c", "64"}
+	args := []string{"run", "-m", p.target, "-p", "Once upon a time", "-n", "20", "--temp", "0", "--ignore-eos", "--exact", "-c", "64"}
 	if !f16 {
 		args = append(args, "--cache-type-k", "f32", "--cache-type-v", "f32")
 	}

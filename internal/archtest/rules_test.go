@@ -32,7 +32,7 @@ var rules = map[string]rule{
 	"backends/vulkan":      concreteBackend(),
 	"backends/rocm":        concreteBackend(),
 	"backends/sim":         concreteBackend("backends/cpu"), // a CPU behind another name
-	"backends/conformance": suite("backends/conformance/ref"),
+	"backends/conformance": suite("backends/conformance/ref", "internal/opcorpus"),
 	// The oracle: plain loops in float64, which share no code with what they judge.
 	"backends/conformance/ref": concreteBackend(),
 
@@ -58,6 +58,7 @@ var rules = map[string]rule{
 	"internal/opsdoc":     {nil, ""}, // a test alone
 	"internal/testcorpus": {nil, ""},
 
+	"internal/opcorpus":  {[]string{"gguf", "tensor", "tensor/quant"}, "reads cases and runs none"},
 	"internal/tinymodel": {[]string{"gguf", "tensor", "tensor/quant"}, "writes small models for tests"},
 }
 

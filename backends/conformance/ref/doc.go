@@ -5,9 +5,8 @@
 // fast, and nothing is rounded before it is stored: a Value holds what an op's definition gives, and
 // beside it how large the numbers were that went into each element, by which errors are measured.
 //
-// What a docstring leaves open is decided here. A function of NaN is NaN, but Step and Sgn of NaN are
-// 0. SoftMax and FlashAttn give zeros for a row of which every cell is hidden. An index outside its
-// tensor is a *backends.IndexError.
+// What is not in a docstring of package tensor is not asked for: a question that comes up here is answered
+// there. An index outside its tensor is a *backends.IndexError.
 //
 // Eval computes one node. A Memory runs a whole graph, with what each tensor's type can hold stored
 // between nodes. A Device is a backend on top of them, for tests that need a second device. Values are
