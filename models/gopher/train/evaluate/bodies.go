@@ -84,8 +84,14 @@ func findBodies(root string) ([]body, error) {
 
 // completeBody returns a body that the model has written, braces included, or "" if it does not end.
 func completeBody(m *tenon.Model, b body) (string, error) {
-	prompt := string(b.text[max(0, b.open+1-2500) : b.open+1])
-	out := "{"
+	// A brace and the line end after it are one token: without the line end the prompt would say that there
+	// is none.
+	start := b.open + 1
+	if b.text[start] == '\n' {
+		start++
+	}
+	prompt := string(b.text[max(0, start-2500):start])
+	out := string(b.text[b.open:start])
 	depth := 1
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
