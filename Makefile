@@ -17,7 +17,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 
 # Under the race detector everything is many times slower, so it gets what has goroutines or hands memory
 # from one to the other.
-RACE := backends backends/cpu backends/sim buffer engine kv sample sched spec tensor tokenizer
+RACE := . backends backends/cpu backends/sim buffer engine kv sample sched spec tensor tokenizer
 
 STEPS    := lint vet cross test examples corpus race fuzz
 FUZZTIME ?= 5s
