@@ -19,7 +19,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 # from one to the other.
 RACE := . backends backends/cpu backends/sim buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test examples corpus race fuzz
+STEPS    := lint vet cross test invariants examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
@@ -60,6 +60,11 @@ test:
 # out of its reach.
 examples:
 	@for d in examples/*/; do echo "test $$d"; (cd $$d && export GOWORK=off && go mod tidy -diff && go vet ./... && go test ./...) || exit 1; done
+
+# Freed memory is filled with what is no number, so that a use after it shows.
+invariants:
+	TENON_CORPUS= go vet -tags invariants ./internal/mmap
+	TENON_CORPUS= go test -short -tags invariants $(foreach p,internal/mmap $(RACE),$(if $(wildcard $(p)/*.go),./$(p)))
 
 corpus:
 	@.ci/corpus $(ALL)

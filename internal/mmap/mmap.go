@@ -78,6 +78,7 @@ func Anon(size int) (*Mapping, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mmap: %d bytes: %w", size, err)
 	}
+	m.release = retire(m.release)
 	return m, nil
 }
 
