@@ -20,14 +20,32 @@ func Dir(t testing.TB) string {
 	if dir == "" {
 		t.Skipf("%s is not set: the reference corpus is absent", Env)
 	}
-	// Tests run in the folder of their package, so a relative path would mean a folder in each.
+	// Tests run in the folder of their package: a relative path is one from the repository's top, where
+	// people and scripts stand when they write it.
 	if !filepath.IsAbs(dir) {
-		t.Fatalf("%s=%q: want an absolute path", Env, dir)
+		dir = filepath.Join(top(t), dir)
 	}
 	if _, err := os.Stat(dir); err != nil {
 		t.Fatalf("%s: %v", Env, err)
 	}
 	return dir
+}
+
+// top returns the folder of go.work, above the test's own.
+func top(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, "go.work")); err == nil {
+			return at
+		}
+		if at == filepath.Dir(at) {
+			t.Fatalf("%s is relative, and there is no go.work above %s", Env, dir)
+		}
+	}
 }
 
 // Glob returns the files of the corpus that match pattern (relative to its root), at least one.
