@@ -1,9 +1,8 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/internal/cast"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -262,5 +261,5 @@ func (c *compiler) groupByExpert() *expertGroups {
 
 // i32s looks at bytes as int32.
 func i32s(p []byte) []int32 {
-	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/4)
+	return cast.Slice[int32](p)
 }

@@ -3,8 +3,8 @@ package cpu
 import (
 	"encoding/binary"
 	"math"
-	"unsafe"
 
+	"github.com/tenon-go/tenon/internal/cast"
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tensor/quant"
 )
@@ -17,12 +17,12 @@ type operand struct {
 
 // f32s looks at bytes as float32. Tensor memory is aligned far beyond 4 bytes.
 func f32s(p []byte) []float32 {
-	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/4)
+	return cast.Slice[float32](p)
 }
 
 // i8s looks at bytes as int8.
 func i8s(p []byte) []int8 {
-	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(p))), len(p))
+	return cast.Slice[int8](p)
 }
 
 // row returns the byte offset of row r, counted through dimensions 1 to 3.
