@@ -140,8 +140,25 @@ func (c *compiler) matMul() {
 	}
 	n, m, p2 := dst.t.Shape[0], dst.t.Shape[1], dst.t.Shape[2]
 	planes := p2 * dst.t.Shape[3]
-	f := c.factors(c.node.Op.(tensor.MatMul).Exact)
+	isExact := c.node.Op.(tensor.MatMul).Exact
 	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
+	if d := c.many(isExact); d != nil {
+		chunks := (n + d.rows - 1) / d.rows
+		c.step(func(w *worker) {
+			for {
+				item, _, ok := w.next(planes*chunks, 1)
+				if !ok {
+					return
+				}
+				plane := item / chunks
+				i2, i3 := plane%p2, plane/p2
+				i := item % chunks * d.rows
+				d.multiply(w, plane, a.at(i, i2/r2, i3/r3), min(d.rows, n-i), dst.p, dst.at(0, i2, i3)+4*i, dst.t.Stride[1])
+			}
+		})
+		return
+	}
+	f := c.factors(isExact)
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
 	c.step(func(w *worker) {

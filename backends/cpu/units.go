@@ -20,6 +20,8 @@ type units struct {
 	round [forms]func(rec []byte, x []float32)
 	// rows multiply rows of weights with tokens, by type of the weights.
 	rows [256]rowUnits
+	// panel multiplies with many tokens; nil where rows do that, too.
+	panel *panelUnits
 }
 
 // form is how a token's row is written down, as its record, to be multiplied with weights of some types.
