@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/tenon-go/tenon/tensor"
@@ -10,6 +11,8 @@ const (
 	// panelTokens is the fewest tokens of a plane that are worth turning: with fewer, much of a tile is empty
 	// and decoding a row costs more than it saves.
 	panelTokens = 12
+	// expertTokens is the same for the mean of a mixture's experts.
+	expertTokens = 6
 	// chunkBytes bounds the codes of a chunk: they stay in the second cache, beside two groups of tokens.
 	chunkBytes = 640 << 10
 	chunkRows  = 96 // and a chunk is not larger than this, so that there are enough of them
@@ -34,12 +37,11 @@ type many struct {
 	q, scales, out, decoded, tile int
 }
 
-// many returns the product of sources 0 and 1 with panel units and adds the steps that make tokens ready,
-// or nil if row units do it as well.
-func (c *compiler) many(isExact bool) *many {
+// newMany returns the product of sources 0 and 1 with panel units, or nil if there are none for it.
+func (c *compiler) newMany(isExact bool) *many {
 	a, x := c.src[0], c.src[1]
 	u := c.u.panel
-	if u == nil || x.t.Shape[1] < panelTokens {
+	if u == nil {
 		return nil
 	}
 	d := &many{c: c, u: u, shape: panelShapeOf(a.t.Type), k: x.t.Shape[0], m: x.t.Shape[1], a: a, x: x}
@@ -47,28 +49,146 @@ func (c *compiler) many(isExact bool) *many {
 	if d.shape == noPanel || isExact || a.t.Stride[0] != size || d.shape != panelFloats && u.codes[a.t.Type] == nil {
 		d.shape = panelFloats
 	}
-	if u.tile[d.shape][0] == nil {
-		return nil
+	if u.tile[d.shape][0] == nil || max(len(x.p), x.t.Shape.Rows()*d.form().stride(d.k)) > math.MaxInt32 {
+		return nil // lanes are 32 bits
 	}
-	d.groups = (d.m + groupTokens - 1) / groupTokens
-	d.ready()
-	d.chunk()
+	if d.shape == panelFloats {
+		d.groupBytes = 4 * d.k * groupTokens
+	} else {
+		d.groupBytes = d.k / 32 * tokenBlock
+	}
 	return d
 }
 
-// ready adds the steps that round and turn tokens.
-func (d *many) ready() {
+// many adds the product of sources 0 and 1 with panel units, and reports whether it is one for them.
+func (c *compiler) many(isExact bool) bool {
+	dst, a, x := c.dst, c.src[0], c.src[1]
+	if x.t.Shape[1] < panelTokens {
+		return false
+	}
+	d := c.newMany(isExact)
+	if d == nil {
+		return false
+	}
+	d.groups = (d.m + groupTokens - 1) / groupTokens
+	planes := x.t.Shape.Rows() / d.m
+	d.round()
+	d.tokens = c.common(planes * d.groups * d.groupBytes)
+	pieces := max(1, min(d.k/256, 4*c.dev.team.size/(planes*d.groups))) // of a group, where there are few
+	c.step(func(w *worker) {
+		for {
+			i, _, ok := w.next(planes*d.groups*pieces, 1)
+			if !ok {
+				return
+			}
+			group := i / pieces
+			first, at := group/d.groups*d.m, group%d.groups*groupTokens
+			for l := range w.rows {
+				w.rows[l] = int32(first + at)
+				if at+l < d.m { // beyond the last token it is the first one again
+					w.rows[l] += int32(l)
+				}
+			}
+			d.turn(w, group, i%pieces, pieces)
+		}
+	})
+	d.chunk()
+	n, p2 := dst.t.Shape[0], dst.t.Shape[2]
+	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
+	chunks := (n + d.rows - 1) / d.rows
+	c.step(func(w *worker) {
+		for {
+			item, _, ok := w.next(planes*chunks, 1)
+			if !ok {
+				return
+			}
+			plane := item / chunks
+			i2, i3 := plane%p2, plane/p2
+			i := item % chunks * d.rows
+			rows := min(d.rows, n-i)
+			d.take(w, a.at(i, i2/r2, i3/r3), rows)
+			for g := 0; g < d.groups; {
+				both := d.multiply(w, plane*d.groups+g, min(2, d.groups-g), rows)
+				at := dst.at(g*groupTokens, i2, i3) + 4*i
+				d.spread(w, rows, 0, min(both*groupTokens, d.m-g*groupTokens), dst.p[at:], dst.t.Stride[1])
+				g += both
+			}
+		}
+	})
+	return true
+}
+
+// manyID is many for a mixture of experts: the pairs of an expert are what tokens are there. A group has
+// pairs of one expert alone.
+func (c *compiler) manyID(isExact bool, pairs *expertGroups) bool {
+	dst, a, x := c.dst, c.src[0], c.src[1]
+	n, used, xRows, experts := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1], a.t.Shape[2]
+	if pairs.pairs < expertTokens*experts {
+		return false
+	}
+	d := c.newMany(isExact)
+	if d == nil {
+		return false
+	}
+	d.round()
+	most := min(pairs.pairs, pairs.pairs/groupTokens+experts)
+	d.tokens = c.common(most * d.groupBytes)
+	c.step(func(w *worker) {
+		for {
+			i, _, ok := w.next(most, 1)
+			if !ok {
+				return
+			}
+			order := pairs.group(w, i)
+			if len(order) == 0 {
+				return
+			}
+			for l := range w.rows {
+				p := int(order[0])
+				if l < len(order) {
+					p = int(order[l])
+				}
+				w.rows[l] = int32(p/used*xRows + p%used%xRows)
+			}
+			d.turn(w, i, 0, 1)
+		}
+	})
+	d.chunk()
+	chunks := (n + d.rows - 1) / d.rows
+	c.step(func(w *worker) {
+		for {
+			item, _, ok := w.next(experts*chunks, 1)
+			if !ok {
+				return
+			}
+			e, i := item/chunks, item%chunks*d.rows
+			order := pairs.of(w, e)
+			if len(order) == 0 {
+				continue
+			}
+			rows := min(d.rows, n-i)
+			d.take(w, a.at(i, e, 0), rows)
+			for g := pairs.firstGroup(w, e); len(order) > 0; {
+				both := d.multiply(w, g, min(2, (len(order)+groupTokens-1)/groupTokens), rows)
+				some := order[:min(both*groupTokens, len(order))]
+				for l, p := range some {
+					d.spread(w, rows, l, 1, dst.p[dst.at(int(p)%used, int(p)/used, 0)+4*i:], 0)
+				}
+				order = order[len(some):]
+				g += both
+			}
+		}
+	})
+	return true
+}
+
+// round adds the step that writes the tokens' records, unless they are floats that lie ready.
+func (d *many) round() {
 	c, x, k := d.c, d.x, d.k
 	rows := x.t.Shape.Rows()
-	own := c.scratch(k)
-	if d.shape == panelFloats {
-		d.groupBytes = 4 * k * groupTokens
-	} else {
-		d.groupBytes = k / 32 * tokenBlock
-	}
-	d.tokens = c.common(rows / d.m * d.groups * d.groupBytes)
 	d.records = -1
 	if f := d.form(); f != floats || !x.packedF32() {
+		own := c.scratch(k)
 		d.stride = f.stride(k)
 		d.records = c.common(rows * d.stride)
 		c.eachRow(rows, k, func(w *worker, j int) {
@@ -76,17 +196,6 @@ func (d *many) ready() {
 			c.u.round[f](w.shared[at:at+f.bytes(k)], x.floats(x.row(j), w.floats[own:]))
 		})
 	}
-	groups := rows / d.m * d.groups
-	pieces := max(1, min(k/256, 4*c.dev.team.size/groups)) // of a group, where there are few groups
-	c.step(func(w *worker) {
-		for {
-			i, _, ok := w.next(groups*pieces, 1)
-			if !ok {
-				return
-			}
-			d.turn(w, i/pieces, i%pieces, pieces)
-		}
-	})
 }
 
 func (d *many) form() form {
@@ -96,22 +205,16 @@ func (d *many) form() form {
 	return blocks32
 }
 
-// turn turns one piece of a group of tokens. Places beyond the last token are filled with the first one.
+// turn turns one piece of a group of tokens, those of the rows in w.rows.
 func (d *many) turn(w *worker, group, piece, pieces int) {
-	first := group / d.groups * d.m // of the plane
-	at := group % d.groups * groupTokens
 	lane := &w.lanes
 	var from *byte
-	for i := range lane {
-		j := first + at
-		if at+i < d.m {
-			j += i
-		}
+	for i, j := range w.rows {
 		var p *byte
 		if d.records >= 0 {
-			p = &w.shared[d.records+j*d.stride]
+			p = &w.shared[d.records+int(j)*d.stride]
 		} else {
-			p = &d.x.p[d.x.row(j)]
+			p = &d.x.p[d.x.row(int(j))]
 		}
 		if i == 0 {
 			from = p
@@ -171,13 +274,16 @@ func (d *many) chunk() {
 	d.tile = d.c.scratch(2 * tileSpace / 4)
 }
 
-// multiply computes rows i to i+rows-1 of the weights whose first row is at byte offset off, with all
-// tokens of a plane. Results go to dst, the first at byte offset out, those of the next token dstStride
-// bytes further.
-func (d *many) multiply(w *worker, plane, off, rows int, dst []byte, out, dstStride int) {
+// take takes some rows of weights apart, the first at byte offset off.
+func (d *many) take(w *worker, off, rows int) {
 	for r := range rows {
 		d.row(w, r, off+r*d.a.t.Stride[1])
 	}
+}
+
+// multiply computes the chunk's rows with one or two groups of tokens, from group g on, and returns how
+// many. The results are in the scratch.
+func (d *many) multiply(w *worker, g, most, rows int) (groups int) {
 	shape, tile := d.shape, d.u.rows[d.shape]
 	p := &w.panel
 	p.qStride, p.scaleStride, p.outStride = d.qStride, d.scaleStride, 2*groupTokens*4
@@ -189,36 +295,31 @@ func (d *many) multiply(w *worker, plane, off, rows int, dst []byte, out, dstStr
 		space := unsafe.Pointer(&w.floats[d.tile])
 		p.tiles, p.config = (*byte)(unsafe.Add(space, -uintptr(space)&(tileSpace-1))), &c[0]
 	}
-	tokens := w.shared[d.tokens+plane*d.groups*d.groupBytes:]
-	for g := 0; g < d.groups; {
-		both := 1
-		if d.u.tile[shape][1] != nil && g+1 < d.groups {
-			both = 2
-		}
-		f := d.u.tile[shape][both-1]
-		p.x = &tokens[g*d.groupBytes]
-		for r := 0; r < rows; r += tile {
-			p.q = (*byte)(unsafe.Pointer(&w.floats[d.q+r*d.qStride/4]))
-			if shape != panelFloats {
-				p.scales = (*byte)(unsafe.Pointer(&w.floats[d.scales+r*d.scaleStride/4]))
-			}
-			p.out = &w.floats[d.out+r*2*groupTokens]
-			f(p)
-		}
-		n := min(both*groupTokens, d.m-g*groupTokens)
-		d.spread(w, rows, n, dst[out+g*groupTokens*dstStride:], dstStride)
-		g += both
+	groups = 1
+	if d.u.tile[shape][1] != nil && most > 1 {
+		groups = 2
 	}
+	f := d.u.tile[shape][groups-1]
+	p.x = &w.shared[d.tokens+g*d.groupBytes]
+	for r := 0; r < rows; r += tile {
+		p.q = (*byte)(unsafe.Pointer(&w.floats[d.q+r*d.qStride/4]))
+		if shape != panelFloats {
+			p.scales = (*byte)(unsafe.Pointer(&w.floats[d.scales+r*d.scaleStride/4]))
+		}
+		p.out = &w.floats[d.out+r*2*groupTokens]
+		f(p)
+	}
+	return groups
 }
 
-// spread moves the results of n tokens from the scratch to dst.
-func (d *many) spread(w *worker, rows, n int, dst []byte, dstStride int) {
+// spread moves the results of n tokens from token t on from the scratch to dst.
+func (d *many) spread(w *worker, rows, t, n int, dst []byte, dstStride int) {
 	_ = dst[(n-1)*dstStride+4*rows-1]
 	p := &w.spread
 	p.lanes, p.outStride, p.n = &spreadLanes, dstStride, n
 	for r := 0; r < rows; r += 16 {
 		p.flip = 1<<min(16, rows-r) - 1
-		p.x = (*byte)(unsafe.Pointer(&w.floats[d.out+r*2*groupTokens]))
+		p.x = (*byte)(unsafe.Pointer(&w.floats[d.out+r*2*groupTokens+t]))
 		p.out = &f32s(dst[4*r:])[0]
 		d.u.spread(p)
 	}

@@ -65,7 +65,7 @@ type worker struct {
 	product       product
 	panel, spread panel
 	unpacking     unpacking
-	lanes         [16]int32
+	lanes, rows   [16]int32
 }
 
 func newTeam(size int) *team {
