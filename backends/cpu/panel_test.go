@@ -32,7 +32,7 @@ func TestPanelTiles(t *testing.T) {
 				if f == nil {
 					continue
 				}
-				for _, n := range []int{1, 2, 3, 4, 5, 9} {
+				for _, n := range []int{1, 2, 3, 4, 5, 9, 63, 64, 65, 130} {
 					checkTile(t, r, u, shape, groups, n, f)
 				}
 			}

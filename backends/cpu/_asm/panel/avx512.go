@@ -137,7 +137,7 @@ func floats512(f *file, groups int) {
 			w := 26 + r%4
 			f.ins("VBROADCASTSS %s, Z%d", rowAddress(4*k, r, "SI", "R9", "R8"), w)
 			for g := range groups {
-				f.ins("VFMADD231PS Z%d, Z%d, Z%d", w, 24+g, 12+r*groups+g)
+				f.ins("VFMADD231PS Z%d, Z%d, Z%d", w, 24+g, r*groups+g)
 			}
 		}
 	}
@@ -148,24 +148,37 @@ func floats512(f *file, groups int) {
 			f.ins("ADDQ $%d, %s", 64*k, x[g])
 		}
 	}
-	f.ins("SUBQ $4, CX")
+	f.line("part:") // R12 elements, whose sums begin anew: errors grow with the length of a sum
+	f.ins("MOVQ $64, R12")
+	f.ins("CMPQ CX, R12")
+	f.ins("CMOVQLT CX, R12")
+	f.ins("SUBQ R12, CX")
+	for i := range rows512 * groups {
+		f.ins("VPXORD Z%d, Z%d, Z%d", i, i, i)
+	}
+	f.ins("SUBQ $4, R12")
 	f.ins("JL rest")
 	f.line("four:")
 	for k := range 4 {
 		step(k)
 	}
 	advance(4)
-	f.ins("SUBQ $4, CX")
+	f.ins("SUBQ $4, R12")
 	f.ins("JGE four")
 	f.line("rest:")
-	f.ins("ADDQ $4, CX")
-	f.ins("JZ store")
+	f.ins("ADDQ $4, R12")
+	f.ins("JZ add")
 	f.line("one:")
 	step(0)
 	advance(1)
-	f.ins("DECQ CX")
+	f.ins("DECQ R12")
 	f.ins("JNZ one")
-	f.line("store:")
+	f.line("add:")
+	for i := range rows512 * groups {
+		f.ins("VADDPS Z%d, Z%d, Z%d", i, 12+i, 12+i)
+	}
+	f.ins("TESTQ CX, CX")
+	f.ins("JNZ part")
 	store512(f, groups, 12)
 }
 
