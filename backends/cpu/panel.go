@@ -5,6 +5,7 @@ import (
 
 	"github.com/tenon-go/tenon/internal/cast"
 	"github.com/tenon-go/tenon/tensor"
+	"github.com/tenon-go/tenon/tensor/quant"
 )
 
 // Where there are many tokens, a product is computed tile by tile: a few rows of weights times groups of 16
@@ -21,6 +22,10 @@ import (
 // Of float32 tokens it is one element of each of 16 tokens after the other. The layout of a row of weights:
 // k signed codes, and in an array of its own an entry for each group of elements with one scale: an int32
 // where sums start, a float32 scale, and, for types that have it, a float32 summand, padded to 16 bytes.
+//
+// Where there are tiles of bfloat16, rows and tokens are such: of tokens two elements of each of 16 after the
+// other. What rounding leaves of them may follow, rounded as well. Behind k there are zeros up to a multiple
+// of 32.
 const (
 	groupTokens = 16
 	tokenBlock  = 640
@@ -40,10 +45,10 @@ type panel struct {
 	scaleStride int // from row to row
 	x           *byte
 	group       int // from the first group of tokens to the second
-	n           int // blocks, or elements if they are floats
+	n           int // blocks of 32 elements, or elements if they are float32
+	low, xLow   int // from what is rounded of rows, and tokens, to what is left
 	lanes       *[16]int32
 	flip        uint32
-	tiles       *byte // 2 KiB for tiles, of AMX
 	config      *byte // 64 bytes for the shape of tiles
 }
 
@@ -65,8 +70,16 @@ const (
 	panel32Least            // and a summand
 	panel16                 // a scale for 16 elements
 	panelFloats             // no codes: float32
+	panelBF16               // bfloat16, of rows as of tokens
+	panelBF16x3             // and what is left of them: three products
 	panelShapes
 )
+
+// codes reports whether rows of the shape are codes.
+func (s panelShape) codes() bool { return s == panel32 || s == panel32Least || s == panel16 }
+
+// bfloats reports whether they are bfloat16.
+func (s panelShape) bfloats() bool { return s == panelBF16 || s == panelBF16x3 }
 
 // entry returns how many bytes of scales a group of elements has.
 func (s panelShape) entry() int {
@@ -84,8 +97,10 @@ func (s panelShape) elems() int {
 	return 32
 }
 
-// panelUnits are a level's kernels for many tokens. A level has all of them or none.
+// panelUnits are a level's kernels for many tokens.
 type panelUnits struct {
+	// shape says how weights of a type are multiplied, apart from exactly; noPanel are decoded to floats.
+	shape func(t tensor.DType) panelShape
 	// rows is how many rows a tile has, by shape.
 	rows [panelShapes]int
 	// flip is what turns a token's code into what kernels take: 0x80 in each byte where tokens are unsigned,
@@ -99,12 +114,14 @@ type panelUnits struct {
 	codes [256]func(p *unpacking)
 	// sums writes the start of sums, for groups of 32 and 16 elements.
 	sums32, sums16 func(p *unpacking)
-	// config is the shape of tiles, where kernels use them.
-	config [panelShapes]*[64]byte
+	// split rounds to bfloat16: see splitBF16Go. scale makes bfloat16 of codes: see scaleBF16Go.
+	split  func(p *panel)
+	scale  [panelShapes]func(p *panel)
+	config *[64]byte // of tiles
 }
 
-// panelShapeOf says how weights of a type are multiplied with many tokens.
-func panelShapeOf(t tensor.DType) panelShape {
+// codeShape is how weights of a type are multiplied as codes, or as float32.
+func codeShape(t tensor.DType) panelShape {
 	switch t {
 	case tensor.Q8_0, tensor.Q4_0, tensor.Q5_0, tensor.IQ4_NL, tensor.MXFP4, tensor.IQ4_XS:
 		return panel32
@@ -151,6 +168,55 @@ func panelGo(p *panel, shape panelShape, rows, groups int, flip uint32) {
 				}
 			}
 		}
+	}
+}
+
+// bf16At returns a bfloat16 as a float32.
+func bf16At(p unsafe.Pointer) float32 { return quant.BF16ToF32(*(*uint16)(p)) }
+
+// bfloatsGo is a tile of bfloat16 in plain Go.
+func bfloatsGo(p *panel, shape panelShape, rows, groups int) {
+	parts := [][2]int{{0, 0}, {0, p.xLow}, {p.low, 0}}
+	if shape == panelBF16 {
+		parts = parts[:1]
+	}
+	for r := range rows {
+		for t := range groups * groupTokens {
+			out := (*float32)(unsafe.Add(unsafe.Pointer(p.out), r*p.outStride+4*t))
+			*out = 0
+			for _, part := range parts {
+				q := unsafe.Add(unsafe.Pointer(p.q), r*p.qStride+part[0])
+				x := unsafe.Add(unsafe.Pointer(p.x), t/groupTokens*p.group+t%groupTokens*4+part[1])
+				for i := range 32 * p.n {
+					*out += bf16At(unsafe.Add(q, 2*i)) * bf16At(unsafe.Add(x, i/2*64+i%2*2))
+				}
+			}
+		}
+	}
+}
+
+// splitBF16Go rounds n times 16 float32 at x to bfloat16 at q, and what is left of each to another, low bytes
+// further, unless low is 0.
+func splitBF16Go(p *panel) {
+	for i := range 16 * p.n {
+		v := *(*float32)(unsafe.Add(unsafe.Pointer(p.x), 4*i))
+		q := unsafe.Add(unsafe.Pointer(p.q), 2*i)
+		*(*uint16)(q) = quant.F32ToBF16(v)
+		if p.low != 0 {
+			*(*uint16)(unsafe.Add(q, p.low)) = quant.F32ToBF16(v - bf16At(q))
+		}
+	}
+}
+
+// scaleBF16Go makes bfloat16 at out of n blocks of codes at q, with entries of scales for a shape.
+func scaleBF16Go(p *panel, shape panelShape) {
+	for i := range 32 * p.n {
+		e := unsafe.Add(unsafe.Pointer(p.scales), i/shape.elems()*shape.entry())
+		v := float32(*(*int8)(unsafe.Add(unsafe.Pointer(p.q), i))) * *(*float32)(unsafe.Add(e, 4))
+		if shape == panel32Least {
+			v += *(*float32)(unsafe.Add(e, 8))
+		}
+		*(*uint16)(unsafe.Add(unsafe.Pointer(p.out), 2*i)) = quant.F32ToBF16(v)
 	}
 }
 

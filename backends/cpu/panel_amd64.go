@@ -9,8 +9,9 @@ import "github.com/tenon-go/tenon/tensor"
 func init() {
 	addUnits(AVXVNNI, func(u *units) {
 		u.panel = &panelUnits{
-			rows: [panelShapes]int{panel32: 3, panel32Least: 3, panel16: 3},
-			flip: 0x80808080,
+			shape: codeShape,
+			rows:  [panelShapes]int{panel32: 3, panel32Least: 3, panel16: 3},
+			flip:  0x80808080,
 			tile: [panelShapes][2]func(*panel){
 				panel32: {panel32AVXVNNI}, panel32Least: {panel32LeastAVXVNNI}, panel16: {panel16AVXVNNI},
 			},
@@ -20,8 +21,9 @@ func init() {
 	})
 	addUnits(AVX512, func(u *units) {
 		u.panel = &panelUnits{
-			rows: [panelShapes]int{panel32: 6, panel32Least: 6, panel16: 6, panelFloats: 6},
-			flip: 0x80808080,
+			shape: codeShape,
+			rows:  [panelShapes]int{panel32: 6, panel32Least: 6, panel16: 6, panelFloats: 6},
+			flip:  0x80808080,
 			tile: [panelShapes][2]func(*panel){
 				panel32:      {panel32x1AVX512, panel32x2AVX512},
 				panel32Least: {panel32Leastx1AVX512, panel32Leastx2AVX512},
@@ -34,34 +36,31 @@ func init() {
 	})
 	addUnits(AMX, func(u *units) {
 		p := *u.panel
-		p.flip = 0
-		for shape, f := range map[panelShape]func(*panel){
-			panel32: panel32AMX, panel32Least: panel32LeastAMX, panel16: panel16AMX,
-		} {
-			p.rows[shape], p.tile[shape] = 16, [2]func(*panel){f}
-			p.config[shape] = tileConfig(shape.elems())
+		p.shape = func(t tensor.DType) panelShape {
+			if t == tensor.F32 || t == tensor.F16 {
+				return panelBF16x3
+			}
+			return panelBF16
 		}
+		p.rows[panelBF16], p.rows[panelBF16x3] = 32, 32
+		p.tile[panelBF16] = [2]func(*panel){panelBF16p1x1AMX, panelBF16p1x2AMX}
+		p.tile[panelBF16x3] = [2]func(*panel){panelBF16p3x1AMX, panelBF16p3x2AMX}
+		p.split = splitBF16AMX
+		p.scale[panel32], p.scale[panel32Least], p.scale[panel16] = scale32AMX, scale32LeastAMX, scale16AMX
+		p.config = &tileConfig
 		u.panel = &p
 	})
 }
 
-// tileConfig returns the shape of the tiles of a kernel whose scales are for so many elements: 0 and 3
-// hold sums, 1 and 4 rows of codes, 2 and 5 tokens. Source: Intel's Instruction Set Extensions Programming
-// Reference, chapter on AMX.
-func tileConfig(elems int) *[64]byte {
-	c := &[64]byte{0: 1} // the palette
-	for t := range 6 {
-		rows, bytes := 16, 64
-		switch t % 3 {
-		case 1:
-			bytes = elems
-		case 2:
-			rows = elems / 4
-		}
-		c[16+2*t], c[48+t] = byte(bytes), byte(rows)
+// tileConfig is the shape of the tiles: all of 16 rows of 64 bytes. Source: Intel's Instruction Set Extensions
+// Programming Reference, chapter on AMX.
+var tileConfig = func() (c [64]byte) {
+	c[0] = 1 // the palette
+	for t := range 8 {
+		c[16+2*t], c[48+t] = 64, 16
 	}
 	return c
-}
+}()
 
 // codesAVX2 take codes apart, by type.
 var codesAVX2 = [256]func(*unpacking){
@@ -72,13 +71,28 @@ var codesAVX2 = [256]func(*unpacking){
 }
 
 //go:noescape
-func panel32AMX(p *panel)
+func panelBF16p1x1AMX(p *panel)
 
 //go:noescape
-func panel32LeastAMX(p *panel)
+func panelBF16p3x1AMX(p *panel)
 
 //go:noescape
-func panel16AMX(p *panel)
+func panelBF16p1x2AMX(p *panel)
+
+//go:noescape
+func panelBF16p3x2AMX(p *panel)
+
+//go:noescape
+func splitBF16AMX(p *panel)
+
+//go:noescape
+func scale32AMX(p *panel)
+
+//go:noescape
+func scale32LeastAMX(p *panel)
+
+//go:noescape
+func scale16AMX(p *panel)
 
 //go:noescape
 func panel32x1AVX512(p *panel)

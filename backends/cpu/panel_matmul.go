@@ -16,8 +16,6 @@ const (
 	// chunkBytes bounds the codes of a chunk: they stay in the second cache, beside two groups of tokens.
 	chunkBytes = 640 << 10
 	chunkRows  = 96 // and a chunk is not larger than this, so that there are enough of them
-	// tileSpace is what AMX kernels store tiles in, aligned to itself.
-	tileSpace = 2048
 )
 
 // many is a product of weights with many tokens, made by panel units.
@@ -33,8 +31,8 @@ type many struct {
 	records, stride    int // and of their records, where they are rounded
 
 	// A chunk's parts in a worker's floats.
-	rows, qStride, scaleStride    int
-	q, scales, out, decoded, tile int
+	rows, qStride, scaleStride int
+	q, scales, out, decoded    int
 }
 
 // newMany returns the product of sources 0 and 1 with panel units, or nil if there are none for it.
@@ -44,17 +42,22 @@ func (c *compiler) newMany(isExact bool) *many {
 	if u == nil {
 		return nil
 	}
-	d := &many{c: c, u: u, shape: panelShapeOf(a.t.Type), k: x.t.Shape[0], m: x.t.Shape[1], a: a, x: x}
+	d := &many{c: c, u: u, shape: u.shape(a.t.Type), k: x.t.Shape[0], m: x.t.Shape[1], a: a, x: x}
 	_, size := a.t.Type.Block()
-	if d.shape == noPanel || isExact || a.t.Stride[0] != size || d.shape != panelFloats && u.codes[a.t.Type] == nil {
+	if d.shape == noPanel || isExact || !d.shape.bfloats() && a.t.Stride[0] != size {
 		d.shape = panelFloats
 	}
 	if u.tile[d.shape][0] == nil || max(len(x.p), x.t.Shape.Rows()*d.form().stride(d.k)) > math.MaxInt32 {
 		return nil // lanes are 32 bits
 	}
-	if d.shape == panelFloats {
+	switch d.shape {
+	case panelFloats:
 		d.groupBytes = 4 * d.k * groupTokens
-	} else {
+	case panelBF16:
+		d.groupBytes = 2 * up32(d.k) * groupTokens
+	case panelBF16x3:
+		d.groupBytes = 4 * up32(d.k) * groupTokens
+	default:
 		d.groupBytes = d.k / 32 * tokenBlock
 	}
 	return d
@@ -193,14 +196,42 @@ func (d *many) round() {
 		d.records = c.common(rows * d.stride)
 		c.eachRow(rows, k, func(w *worker, j int) {
 			at := d.records + j*d.stride
-			c.u.round[f](w.shared[at:at+f.bytes(k)], x.floats(x.row(j), w.floats[own:]))
+			rec, v := w.shared[at:at+f.bytes(k)], x.floats(x.row(j), w.floats[own:])
+			if f == bfloats {
+				d.split(w, rec, v, 2*up32(k))
+				return
+			}
+			c.u.round[f](rec, v)
 		})
 	}
 }
 
+// split rounds x to bfloat16, and what is left of it, low bytes further, unless low is 0. Behind both it
+// leaves zeros up to a multiple of 32.
+func (d *many) split(w *worker, to []byte, x []float32, low int) {
+	p := &w.spread
+	whole := len(x) / 16
+	p.q, p.low = &to[0], low
+	if whole > 0 {
+		p.x, p.n = (*byte)(unsafe.Pointer(&x[0])), whole
+		d.u.split(p)
+	}
+	if len(x)%32 == 0 {
+		return
+	}
+	end := &w.tail
+	clear(end[:])
+	copy(end[:], x[16*whole:])
+	p.q, p.x, p.n = &to[32*whole], (*byte)(unsafe.Pointer(&end[0])), up32(len(x))/16-whole
+	d.u.split(p)
+}
+
 func (d *many) form() form {
-	if d.shape == panelFloats {
+	switch {
+	case d.shape == panelFloats:
 		return floats
+	case d.shape.bfloats():
+		return bfloats
 	}
 	return blocks32
 }
@@ -231,6 +262,17 @@ func (d *many) turn(w *worker, group, piece, pieces int) {
 		d.u.pack(p)
 		return
 	}
+	if d.shape.bfloats() {
+		pairs := up32(d.k) / 2
+		n0, n1 := pairs*piece/pieces, pairs*(piece+1)/pieces
+		p.n, p.flip, p.outStride = n1-n0, 0, 64
+		for at := 0; at < d.groupBytes; at += 64 * pairs { // what is rounded, and what is left
+			p.q = (*byte)(unsafe.Add(unsafe.Pointer(from), at/16+4*n0))
+			p.out = &f32s(to[at+64*n0:])[0]
+			d.u.pack(p)
+		}
+		return
+	}
 	blocks := d.k / 32
 	for b := blocks * piece / pieces; b < blocks*(piece+1)/pieces; b++ {
 		out := to[b*tokenBlock:][:tokenBlock]
@@ -256,22 +298,31 @@ func (d *many) turn(w *worker, group, piece, pieces int) {
 func (d *many) chunk() {
 	tile := d.u.rows[d.shape]
 	elem := 1
-	if d.shape == panelFloats {
+	switch d.shape {
+	case panelFloats, panelBF16x3:
 		elem = 4
+	case panelBF16:
+		elem = 2
 	}
 	n := d.a.t.Shape[1]
 	rows := min(chunkRows, max(tile, chunkBytes/(elem*d.k)))
 	rows = min(rows, max(tile, n/(4*d.c.dev.team.size)))
 	d.rows = (rows + tile - 1) / tile * tile
 	// A cache line more than a row, so that rows do not meet in the same sets of the cache.
-	d.qStride = (elem*d.k+63)&^63 + 64
-	if d.shape != panelFloats {
+	d.qStride = elem*up32(d.k) + 64
+	switch {
+	case d.shape.codes():
 		d.scaleStride = d.k/d.shape.elems()*d.shape.entry() + 64
+	case d.shape.bfloats(): // one row at a time
+		if s := codeShape(d.a.t.Type); s.codes() {
+			d.decoded = d.c.scratch(d.k/4 + d.k/s.elems()*s.entry()/4)
+		} else {
+			d.decoded = d.c.scratch(d.k)
+		}
 	}
 	d.q = d.c.scratch(d.rows * d.qStride / 4)
 	d.scales = d.c.scratch(d.rows * d.scaleStride / 4)
 	d.out = d.c.scratch((d.rows + 16) * 2 * groupTokens)
-	d.tile = d.c.scratch(2 * tileSpace / 4)
 }
 
 // take takes some rows of weights apart, the first at byte offset off.
@@ -291,9 +342,8 @@ func (d *many) multiply(w *worker, g, most, rows int) (groups int) {
 	if shape == panelFloats {
 		p.n = d.k
 	}
-	if c := d.u.config[shape]; c != nil {
-		space := unsafe.Pointer(&w.floats[d.tile])
-		p.tiles, p.config = (*byte)(unsafe.Add(space, -uintptr(space)&(tileSpace-1))), &c[0]
+	if shape.bfloats() {
+		p.n, p.low, p.xLow, p.config = up32(d.k)/32, 2*up32(d.k), d.groupBytes/2, &d.u.config[0]
 	}
 	groups = 1
 	if d.u.tile[shape][1] != nil && most > 1 {
@@ -303,7 +353,7 @@ func (d *many) multiply(w *worker, g, most, rows int) (groups int) {
 	p.x = &w.shared[d.tokens+g*d.groupBytes]
 	for r := 0; r < rows; r += tile {
 		p.q = (*byte)(unsafe.Pointer(&w.floats[d.q+r*d.qStride/4]))
-		if shape != panelFloats {
+		if shape.codes() {
 			p.scales = (*byte)(unsafe.Pointer(&w.floats[d.scales+r*d.scaleStride/4]))
 		}
 		p.out = &w.floats[d.out+r*2*groupTokens]
@@ -333,39 +383,78 @@ var spreadLanes = func() (lanes [16]int32) {
 	return lanes
 }()
 
-// row takes the row of weights at byte offset off apart, as row r of the chunk.
+// row makes the row of weights at byte offset off ready, as row r of the chunk.
 func (d *many) row(w *worker, r, off int) {
-	if d.shape == panelFloats {
-		to := w.floats[d.q+r*d.qStride/4:][:d.k]
-		if v := d.a.floats(off, to); &v[0] != &to[0] {
+	switch to := w.floats[d.q+r*d.qStride/4:]; {
+	case d.shape.codes():
+		scales := f32Bytes(w.floats[d.scales+r*d.scaleStride/4:][:d.scaleStride/4])
+		d.apart(w, d.shape, off, (*byte)(unsafe.Pointer(&to[0])), scales)
+		if d.u.flip != 0 {
+			p := &w.unpacking
+			p.n = d.k / 32
+			if d.shape == panel16 {
+				d.u.sums16(p)
+			} else {
+				d.u.sums32(p)
+			}
+		}
+	case d.shape.bfloats():
+		d.bfloats(w, f32Bytes(to[:up32(d.k)/(2/d.parts())]), off)
+	default:
+		if v := d.a.floats(off, to[:d.k]); &v[0] != &to[0] {
 			copy(to, v)
 		}
-		return
 	}
+}
+
+// parts is how many bfloat16 a number is.
+func (d *many) parts() int {
+	if d.shape == panelBF16x3 {
+		return 2
+	}
+	return 1
+}
+
+// apart takes the row at byte offset off apart, into codes at q and entries of scales.
+func (d *many) apart(w *worker, shape panelShape, off int, q *byte, scales []byte) {
 	t := d.a.t.Type
 	elems, size := t.Block()
 	row := d.a.p[off:][:d.k/elems*size]
-	scales := f32Bytes(w.floats[d.scales+r*d.scaleStride/4:][:d.scaleStride/4])
 	p := &w.unpacking
-	p.w, p.n, p.entry = &row[0], d.k/elems, d.shape.entry()
-	p.q = (*byte)(unsafe.Pointer(&w.floats[d.q+r*d.qStride/4]))
-	p.scales = &scales[0]
+	p.w, p.n, p.entry = &row[0], d.k/elems, shape.entry()
+	p.q, p.scales = q, &scales[0]
 	d.u.codes[t](p)
 	switch {
 	case elems == 256:
-		superScales(t, row, scales, d.shape)
+		superScales(t, row, scales, shape)
 	case t == tensor.MXFP4:
 		for b := range p.n {
 			f32s(scales[8*b:])[1] = mxfp4Half[row[17*b]]
 		}
 	}
-	if d.u.flip == 0 {
-		return
+}
+
+// bfloats makes bfloat16 of the row at byte offset off.
+func (d *many) bfloats(w *worker, to []byte, off int) {
+	t := d.a.t.Type
+	own := w.floats[d.decoded:]
+	if _, size := t.Block(); d.a.t.Stride[0] == size {
+		if t == tensor.BF16 {
+			clear(to[copy(to, d.a.p[off:][:2*d.k]):])
+			return
+		}
+		if shape := codeShape(t); shape.codes() {
+			q, scales := (*byte)(unsafe.Pointer(&own[0])), f32Bytes(own[d.k/4:])
+			d.apart(w, shape, off, q, scales)
+			p := &w.spread
+			p.q, p.scales, p.out, p.n = q, &scales[0], &f32s(to)[0], d.k/32
+			d.u.scale[shape](p)
+			return
+		}
 	}
-	p.n = d.k / 32
-	if d.shape == panel16 {
-		d.u.sums16(p)
-	} else {
-		d.u.sums32(p)
+	low := 0
+	if d.shape == panelBF16x3 {
+		low = 2 * up32(d.k)
 	}
+	d.split(w, to, d.a.floats(off, own[:d.k]), low)
 }

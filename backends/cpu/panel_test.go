@@ -26,7 +26,7 @@ func eachPanelLevel(t *testing.T, f func(t *testing.T, u *panelUnits)) {
 func TestPanelTiles(t *testing.T) {
 	eachPanelLevel(t, func(t *testing.T, u *panelUnits) {
 		r := rand.New(rand.NewPCG(11, 12))
-		for shape := panel32; shape < panelShapes; shape++ {
+		for shape := panel32; shape <= panelFloats; shape++ {
 			for groups := 1; groups <= 2; groups++ {
 				f := u.tile[shape][groups-1]
 				if f == nil {
@@ -87,16 +87,11 @@ func checkTile(t *testing.T, r *rand.Rand, u *panelUnits, shape panelShape, grou
 			}
 		}
 	}
-	tiles := make([]byte, 2*tileSpace)
 	out, want := make([]float32, (rows+1)*groups*groupTokens), make([]float32, rows*groups*groupTokens)
 	p := &panel{
 		outStride: groups * groupTokens * 4, q: (*byte)(unsafe.Pointer(&q[0])), qStride: qStride,
 		scales: (*byte)(unsafe.Pointer(&scales[0])), scaleStride: scaleStride,
 		x: (*byte)(unsafe.Pointer(&x[0])), group: group, n: n,
-		tiles: &tiles[-uintptr(unsafe.Pointer(&tiles[0]))&(tileSpace-1)],
-	}
-	if c := u.config[shape]; c != nil {
-		p.config = &c[0]
 	}
 	p.out = &want[0]
 	panelGo(p, shape, rows, groups, u.flip)
@@ -123,6 +118,80 @@ func b2f(b bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// TestPanelBF16 compares tiles of bfloat16, and what makes such numbers, with their loops in Go.
+func TestPanelBF16(t *testing.T) {
+	eachPanelLevel(t, func(t *testing.T, u *panelUnits) {
+		if u.split == nil {
+			t.Skip("the level has no tiles of bfloat16")
+		}
+		r := rand.New(rand.NewPCG(17, 18))
+		for shape := panelBF16; shape <= panelBF16x3; shape++ {
+			for groups := 1; groups <= 2; groups++ {
+				for _, n := range []int{1, 2, 5} {
+					rows, k := u.rows[shape], 32*n
+					q, x := make([]uint16, rows*(2*k+32)), make([]uint16, groups*2*k*groupTokens)
+					for i := range q {
+						q[i] = quant.F32ToBF16(float32(r.NormFloat64()))
+					}
+					for i := range x {
+						x[i] = quant.F32ToBF16(float32(r.NormFloat64()))
+					}
+					got, want := make([]float32, rows*groups*groupTokens+1), make([]float32, rows*groups*groupTokens)
+					p := &panel{
+						outStride: groups * groupTokens * 4, q: (*byte)(unsafe.Pointer(&q[0])), qStride: 4*k + 64, low: 2 * k,
+						x: (*byte)(unsafe.Pointer(&x[0])), group: 4 * k * groupTokens, xLow: 2 * k * groupTokens, n: n, config: &u.config[0],
+					}
+					p.out = &want[0]
+					bfloatsGo(p, shape, rows, groups)
+					got[len(want)] = outside
+					p.out = &got[0]
+					u.tile[shape][groups-1](p)
+					if got[len(want)] != outside {
+						t.Fatal("written behind the tile")
+					}
+					for i, v := range want {
+						if math.Abs(float64(got[i]-v)) > 1e-5*float64(k) {
+							t.Fatalf("shape %d, %d groups, n=%d: place %d is %g, want %g", shape, groups, n, i, got[i], v)
+						}
+					}
+				}
+			}
+		}
+		checkBF16(t, r, u)
+	})
+}
+
+func checkBF16(t *testing.T, r *rand.Rand, u *panelUnits) {
+	x, got, want := randomFloats(r, 96), make([]uint16, 200), make([]uint16, 200)
+	x[5] = float32(math.Inf(1))
+	for _, low := range []int{0, 200} {
+		p := &panel{x: (*byte)(unsafe.Pointer(&x[0])), n: 6, low: low}
+		p.q = (*byte)(unsafe.Pointer(&want[0]))
+		splitBF16Go(p)
+		p.q = (*byte)(unsafe.Pointer(&got[0]))
+		u.split(p)
+		for i := range want {
+			if w := quant.BF16ToF32(want[i]); got[i] != want[i] && w == w {
+				t.Fatalf("split, low %d: place %d is %#x, want %#x", low, i, got[i], want[i])
+			}
+		}
+	}
+	for shape := panel32; shape <= panel16; shape++ {
+		q, s := randomFloats(r, 24), randomFloats(r, 3*2*4)
+		p := &panel{q: (*byte)(unsafe.Pointer(&q[0])), scales: (*byte)(unsafe.Pointer(&s[0])), n: 3}
+		p.out = (*float32)(unsafe.Pointer(&want[0]))
+		scaleBF16Go(p, shape)
+		p.out = (*float32)(unsafe.Pointer(&got[0]))
+		u.scale[shape](p)
+		for i := range 96 {
+			g, w := quant.BF16ToF32(got[i]), quant.BF16ToF32(want[i])
+			if math.Abs(float64(g-w)) > math.Abs(float64(w))/128 { // one step, as a product may be fused
+				t.Fatalf("scale of shape %d: place %d is %g, want %g", shape, i, g, w)
+			}
+		}
+	}
 }
 
 // codeSum adds n codes from byte at of q on.
@@ -183,7 +252,7 @@ func TestPanelCodes(t *testing.T) {
 			w := weightsOf(r, typ, 4, k)[typ.RowBytes(k):][:typ.RowBytes(k)]
 			q := make([]int8, k+1)
 			q[k] = 99
-			shape := panelShapeOf(typ)
+			shape := codeShape(typ)
 			groups := k / shape.elems()
 			scales := make([]float32, groups*shape.entry()/4)
 			sb := f32Bytes(scales)
@@ -242,18 +311,18 @@ func BenchmarkPanel(b *testing.B) {
 				}
 				b.Run(fmt.Sprintf("%s/shape=%d/groups=%d", l, shape, groups), func(b *testing.B) {
 					rows := u.rows[shape]
-					q, s, x := make([]float32, rows*(k+16)), make([]float32, rows*k), make([]float32, groups*k*16)
-					tiles, out := make([]byte, 2*tileSpace), make([]float32, rows*32)
+					q, s, x := make([]float32, rows*(k+16)), make([]float32, rows*k), make([]float32, groups*k*20)
+					out := make([]float32, rows*32)
 					p := &panel{
 						out: &out[0], outStride: 128, q: (*byte)(unsafe.Pointer(&q[0])), qStride: k + 64,
 						scales: (*byte)(unsafe.Pointer(&s[0])), scaleStride: k / 2, x: (*byte)(unsafe.Pointer(&x[0])),
-						group: k / 32 * tokenBlock, n: k / 32, tiles: &tiles[-uintptr(unsafe.Pointer(&tiles[0]))&(tileSpace-1)],
+						group: k / 32 * tokenBlock, n: k / 32,
 					}
 					if shape == panelFloats {
 						p.group, p.n, p.qStride = 64*k, k, 4*k+64
 					}
-					if c := u.config[shape]; c != nil {
-						p.config = &c[0]
+					if shape.bfloats() {
+						p.group, p.low, p.xLow, p.qStride, p.config = 64*k, 2*k, 32*k, 4*k+64, &u.config[0]
 					}
 					for b.Loop() {
 						f(p)

@@ -66,6 +66,7 @@ type worker struct {
 	panel, spread panel
 	unpacking     unpacking
 	lanes, rows   [16]int32
+	tail          [32]float32
 }
 
 func newTeam(size int) *team {
