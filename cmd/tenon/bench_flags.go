@@ -220,4 +220,3 @@ func splitAll(lists []string, sep string) []string {
 	}
 	return all
 }
-

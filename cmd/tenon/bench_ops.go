@@ -79,7 +79,9 @@ func (a *app) benchOps(ctx context.Context, o *benchOpsFlags) (err error) {
 		defer func() { err = errors.Join(err, dev.Close()) }()
 	}
 	status := newStatusLine(a.stderr, false)
-	opt.Progress = func(doing string, done int) { status.show(fmt.Sprintf("%s: %s, case %d", dev.Info().Owner.Device, doing, done+1)) }
+	opt.Progress = func(doing string, done int) {
+		status.show(fmt.Sprintf("%s: %s, case %d", dev.Info().Owner.Device, doing, done+1))
+	}
 	opt.Record = func(r bench.OpRecord) error {
 		status.clear()
 		return out.Write(r)

@@ -63,7 +63,9 @@ func plotFile(path string, records []bench.Record) (err error) {
 		canvas.Fill(canvas.Rectangle.Path())
 		for i, row := range plot.Align(rows, tiles, canvas) {
 			for j, where := range row {
-				rows[i][j].Draw(where)
+				if rows[i][j] != nil {
+					rows[i][j].Draw(where)
+				}
 			}
 		}
 	}
@@ -95,7 +97,7 @@ var plotAxes = []plotAxis{
 }
 
 // plotPanels returns the panels: a row for each class of tests, a column for each axis with more than one
-// value, or the depth if there is none. A panel without records is empty.
+// value, or the depth if there is none. A panel without records is nil.
 func plotPanels(records []bench.Record) ([][]*plot.Plot, error) {
 	var axes []plotAxis
 	for _, a := range plotAxes {
@@ -148,6 +150,7 @@ type plotSeries struct {
 	name   string
 	points []plotPoint
 	peer   bool
+	colour int // that of the peer is ours
 }
 
 type plotPoint struct {
@@ -157,6 +160,10 @@ type plotPoint struct {
 
 // panel draws some records over an axis. all says what varies and has to be told in the legend.
 func panel(title string, axis plotAxis, some, all []bench.Record) (*plot.Plot, error) {
+	series := seriesOf(axis, some, all)
+	if series == nil {
+		return nil, nil
+	}
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, axis.name, "tokens a second"
 	p.Y.Min = 0
@@ -164,8 +171,8 @@ func panel(title string, axis plotAxis, some, all []bench.Record) (*plot.Plot, e
 	p.Legend.TextStyle.Font.Size = vg.Points(8)
 	p.Add(plotter.NewGrid())
 	top := 0.0
-	for i, s := range seriesOf(axis, some, all) {
-		if err := addSeries(p, s, i); err != nil {
+	for _, s := range series {
+		if err := addSeries(p, s); err != nil {
 			return nil, err
 		}
 		for _, pt := range s.points {
@@ -173,9 +180,8 @@ func panel(title string, axis plotAxis, some, all []bench.Record) (*plot.Plot, e
 		}
 	}
 	p.Y.Max = max(top*1.25, 1e-9) // room for the legend
-	if p.X.Min > p.X.Max {
-		p.X.Min, p.X.Max = 0, 1
-	}
+	margin := max((p.X.Max-p.X.Min)/20, 0.5)
+	p.X.Min, p.X.Max = p.X.Min-margin, p.X.Max+margin
 	return p, nil
 }
 
@@ -190,7 +196,7 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-func addSeries(p *plot.Plot, s plotSeries, i int) error {
+func addSeries(p *plot.Plot, s plotSeries) error {
 	var pts errorPoints
 	for _, pt := range s.points {
 		pts.XYs = append(pts.XYs, plotter.XY{X: pt.x, Y: pt.y.Median})
@@ -204,7 +210,7 @@ func addSeries(p *plot.Plot, s plotSeries, i int) error {
 	if err != nil {
 		return err
 	}
-	colour := plotColours[i%len(plotColours)]
+	colour := plotColours[s.colour%len(plotColours)]
 	line.Color, dots.Color, bars.Color = colour, colour, colour
 	dots.Shape = draw.CircleGlyph{}
 	if s.peer {
@@ -220,16 +226,27 @@ func addSeries(p *plot.Plot, s plotSeries, i int) error {
 // follow ours.
 func seriesOf(axis plotAxis, some, all []bench.Record) []plotSeries {
 	var series []plotSeries
-	at := map[string]int{}
+	type key struct {
+		name string
+		peer bool
+	}
+	at, colours := map[key]int{}, map[string]int{}
 	add := func(name string, peer bool, x int, samples []float64) {
 		if len(samples) == 0 {
 			return
 		}
-		i, ok := at[name]
+		i, ok := at[key{name, peer}]
 		if !ok {
 			i = len(series)
-			at[name] = i
-			series = append(series, plotSeries{name: name, peer: peer})
+			at[key{name, peer}] = i
+			if _, ok := colours[name]; !ok {
+				colours[name] = len(colours)
+			}
+			s := plotSeries{name: name, peer: peer, colour: colours[name]}
+			if peer {
+				s.name = "peer " + name
+			}
+			series = append(series, s)
 		}
 		series[i].points = append(series[i].points, plotPoint{float64(x), bench.SpreadOf(samples)})
 	}
@@ -240,7 +257,7 @@ func seriesOf(axis plotAxis, some, all []bench.Record) []plotSeries {
 		}
 		name := seriesName(axis, r, all)
 		add(name, false, axis.of(r), r.SamplesTS)
-		add("peer "+name, true, axis.of(r), r.VsSamplesTS)
+		add(name, true, axis.of(r), r.VsSamplesTS)
 	}
 	for _, s := range series {
 		slices.SortStableFunc(s.points, func(a, b plotPoint) int { return int(a.x - b.x) })
