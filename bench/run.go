@@ -177,7 +177,7 @@ func (b *bench) test(ctx context.Context, s *session, p Params) error {
 	r.Busy = b.opt.Busy
 	if !b.opt.NoRoofline && len(devices) == 1 {
 		b.tell(p, "measuring the device", 0)
-		line, err := b.lines.of(ctx, devices[0])
+		line, err := b.lines.of(ctx, devices[0], MeasureRoofline)
 		if err != nil {
 			return err
 		}
