@@ -196,7 +196,7 @@ func benchFooter(records []bench.Record) string {
 	}
 	r := records[len(records)-1]
 	var s strings.Builder
-	fmt.Fprintf(&s, "\nbuild: tenon %s, %s %s\n", orUnknown(r.BuildCommit), r.GoVersion, r.Platform)
+	fmt.Fprintf(&s, "\nbuild: tenon %s, %s %s\n", or(r.BuildCommit, "of an unknown commit"), r.GoVersion, r.Platform)
 	machine := []string{r.CPUInfo, plural(r.CPUs, "core")}
 	machine = append(machine, r.Features...)
 	if r.GPUInfo != "" {
@@ -218,8 +218,8 @@ func benchFooter(records []bench.Record) string {
 		fmt.Fprintf(&s, ", %s kept busy on purpose", plural(r.Busy, "core"))
 	}
 	s.WriteString("\n")
-	if r.VsBuild != "" {
-		fmt.Fprintf(&s, "peer: %s, build %s, %s\n", r.VsCommand, r.VsBuild, r.VsBackends)
+	if len(r.VsSamplesTS) > 0 {
+		fmt.Fprintf(&s, "peer: %s, build %s, %s\n", r.VsCommand, or(r.VsBuild, "unknown"), r.VsBackends)
 	}
 	if r.EnergyJ == 0 {
 		for _, x := range r.Absent {
@@ -229,13 +229,6 @@ func benchFooter(records []bench.Record) string {
 		}
 	}
 	return s.String()
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "of an unknown commit"
-	}
-	return s
 }
 
 // options makes sense of the flags that do not vary.

@@ -22,6 +22,7 @@ type benchOpsFlags struct {
 	threads                     int
 	minTime                     time.Duration
 	maxBytes                    int64
+	noRoofline                  bool
 }
 
 func (a *app) benchOpsCommand() *cobra.Command {
@@ -47,6 +48,7 @@ a second, and their share of what the device reads when it does nothing else and
 	f.IntVarP(&o.threads, "threads", "t", 0, "CPU threads (0: one for each core)")
 	f.DurationVar(&o.minTime, "min-time", 0, "run each case for this `TIME` at least (default 500ms)")
 	f.Int64Var(&o.maxBytes, "max-bytes", 0, "leave out cases that need more device memory (0: 1 GiB)")
+	f.BoolVar(&o.noRoofline, "no-roofline", false, "do not measure what the device can do at most")
 	f.StringVarP(&o.output, "output", "o", "md", "`FORMAT` on stdout: "+strings.Join(bench.Formats(), ", "))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(bench.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -56,7 +58,7 @@ func (a *app) benchOps(ctx context.Context, o *benchOpsFlags) (err error) {
 	if o.threads < 0 || o.maxBytes < 0 || o.minTime < 0 {
 		return usagef("--threads, --max-bytes and --min-time are 0 or more")
 	}
-	opt := bench.OpsOptions{MinTime: o.minTime, MaxBytes: o.maxBytes, Commit: commit}
+	opt := bench.OpsOptions{MinTime: o.minTime, MaxBytes: o.maxBytes, NoRoofline: o.noRoofline, Commit: commit}
 	if o.filter != "" {
 		if opt.Filter, err = regexp.Compile(o.filter); err != nil {
 			return usagef("--filter: %w", err)

@@ -30,6 +30,7 @@ type reportFlags struct {
 	vs, vsAVX2, vsName  string
 	dir, output         string
 	save, from          string
+	noRoofline          bool
 }
 
 func (a *app) benchReportCommand() *cobra.Command {
@@ -65,6 +66,7 @@ report shows the command.`,
 	f.StringVar(&r.dir, "dir", "", "`FOLDER` that keeps the models (default: each is removed when it is done)")
 	_ = cmd.MarkFlagDirname("dir")
 	f.StringVarP(&r.output, "output", "o", "", "`FILE` to write (default: stdout)")
+	f.BoolVar(&r.noRoofline, "no-roofline", false, "do not measure what the machine can do at most")
 	f.StringVar(&r.save, "save", "", "write all records to `FILE`, too")
 	f.StringVar(&r.from, "from", "", "measure nothing, and write the report of the records in `FILE`")
 	return cmd
@@ -203,6 +205,9 @@ func (a *app) reportModel(ctx context.Context, r *reportFlags, self, path string
 		}
 		shown := append(slices.Clone(p.env), "tenon bench -m "+filepath.Base(path), strings.Join(args, " "))
 		args = append([]string{"bench", "-m", path, "-o", "json", "--progress"}, args...)
+		if r.noRoofline {
+			args = append(args, "--no-roofline")
+		}
 		if p.vs != "" {
 			args = append(args, "--vs", p.vs, "--vs-name", r.vsName)
 			shown = append(shown, "--vs "+r.vsName)

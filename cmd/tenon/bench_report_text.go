@@ -72,8 +72,8 @@ func (t *reportText) machine(runs []reportRun) {
 			if run.Part != partBusy {
 				load = max(load, x.OtherLoad)
 			}
-			if x.VsBuild != "" {
-				peers[fmt.Sprintf("%s, build %s, backends %s", x.VsCommand, x.VsBuild, x.VsBackends)] = true
+			if len(x.VsSamplesTS) > 0 {
+				peers[fmt.Sprintf("%s, build %s, backends %s", x.VsCommand, or(x.VsBuild, "unknown"), x.VsBackends)] = true
 			}
 			if x.Time.Before(first) {
 				first = x.Time
@@ -101,6 +101,7 @@ func (t *reportText) machine(runs []reportRun) {
 	}
 }
 
+// or returns s, or something instead of nothing.
 func or(s, instead string) string {
 	if s == "" {
 		return instead
