@@ -67,10 +67,10 @@ func TestVersus(t *testing.T) {
 	if len(got) != 6 {
 		t.Fatalf("%d calls", len(got))
 	}
-	if want := "-m " + path + " -r 1 -o json -p 8 -n 0 -b 2048 -ub 512 -t 1 -ctk f16 -ctv f16"; got[0] != want {
+	if want := "-m " + path + " -r 1 -o json -p 8 -n 0 -b 2048 -ub 512 -t 1 -ctk f16 -ctv f16 -dev none"; got[0] != want {
 		t.Errorf("called with\n%s, want\n%s", got[0], want)
 	}
-	if want := "-m " + path + " -r 1 -o json -p 0 -n 0 -pg 4,2 -d 6 -b 2048 -ub 512 -t 1 -ctk f16 -ctv q8_0 -fa 1"; got[5] != want {
+	if want := "-m " + path + " -r 1 -o json -p 0 -n 0 -pg 4,2 -d 6 -b 2048 -ub 512 -t 1 -ctk f16 -ctv q8_0 -fa 1 -dev none"; got[5] != want {
 		t.Errorf("called with\n%s, want\n%s", got[5], want)
 	}
 }
@@ -134,5 +134,9 @@ func TestArgs(t *testing.T) {
 	p.Devices = []string{"CPU"}
 	if got := strings.Join(p.Args("m"), " "); !strings.Contains(got, "-dev none") {
 		t.Errorf("the CPU alone: %s", got)
+	}
+	card := PeerRecord{Backends: "Vulkan", GPUInfo: "some card"}
+	if on := card.On(); on != "Vulkan, some card" {
+		t.Errorf("it ran on %s", on)
 	}
 }

@@ -219,7 +219,7 @@ func benchFooter(records []bench.Record) string {
 	}
 	s.WriteString("\n")
 	if len(r.VsSamplesTS) > 0 {
-		fmt.Fprintf(&s, "peer: %s, build %s, %s\n", r.VsCommand, or(r.VsBuild, "unknown"), r.VsBackends)
+		fmt.Fprintf(&s, "peer: %s, build %s, on %s\n", r.VsCommand, or(r.VsBuild, "unknown"), r.VsBackends)
 	}
 	if r.EnergyJ == 0 {
 		for _, x := range r.Absent {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/bench"
 	"github.com/tenon-go/tenon/bench/synthetic"
 	"github.com/tenon-go/tenon/tensor"
@@ -97,7 +98,7 @@ func (b *benchFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&b.typesK, "cache-type-k", nil, "`TYPE` in which keys are kept (-ctk; default f16)")
 	f.StringArrayVar(&b.typesV, "cache-type-v", nil, "`TYPE` in which values are kept (-ctv; default f16)")
 	f.StringArrayVar(&b.flashAttn, "flash-attn", nil, "`on` (-fa): there is no other attention here")
-	f.StringArrayVar(&b.devices, "device", nil, "`DEV0/DEV1` to run on (-dev)")
+	f.StringArrayVar(&b.devices, "device", nil, "`DEV0/DEV1` to run on (-dev; none: the CPU)")
 	_ = cmd.RegisterFlagCompletionFunc("device", completeDevices)
 	f.StringArrayVar(&b.overrides, "override-tensor", nil, "`REGEX=DEVICE;...` for single weights (-ot)")
 	f.IntVarP(&b.repetitions, "repetitions", "r", bench.DefaultRepetitions, "measure each test `N` times")
@@ -145,6 +146,9 @@ func (b *benchFlags) parse() error {
 		b.matrix.PromptGens = append(b.matrix.PromptGens, pair)
 	}
 	for _, s := range splitAll(b.devices, ",") {
+		if s == "none" { // what llama-bench calls the CPU
+			s = cpu.Backend
+		}
 		b.matrix.Devices = append(b.matrix.Devices, strings.Split(s, "/"))
 	}
 	for _, s := range splitAll(b.overrides, ",") {

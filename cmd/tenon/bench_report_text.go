@@ -73,7 +73,7 @@ func (t *reportText) machine(runs []reportRun) {
 				load = max(load, x.OtherLoad)
 			}
 			if len(x.VsSamplesTS) > 0 {
-				peers[fmt.Sprintf("%s, build %s, backends %s", x.VsCommand, or(x.VsBuild, "unknown"), x.VsBackends)] = true
+				peers[fmt.Sprintf("%s, build %s, on %s", x.VsCommand, or(x.VsBuild, "unknown"), x.VsBackends)] = true
 			}
 			if x.Time.Before(first) {
 				first = x.Time
