@@ -5,6 +5,7 @@
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
 #	make generate                makes the generated files again
+#	make benchmarks PEER=COMMAND measures, beside a llama-bench, and writes BENCHMARKS.md
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
@@ -27,7 +28,7 @@ export GOFLAGS += -buildvcs=false
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: check $(STEPS) fmt generate
+.PHONY: check $(STEPS) fmt generate benchmarks
 
 check:
 	@.ci/steps $(STEPS)
@@ -77,3 +78,15 @@ fuzz:
 
 generate:
 	go generate $(ALL)
+
+# PEER is the command of a llama-bench, PEER_AVX2 that of one that is held to AVX2, and BENCH more flags of
+# tenon bench report, such as --shape llama-7b. Both are optional. The machine should be quiet.
+PEER      ?=
+PEER_AVX2 ?=
+BENCH     ?=
+BENCHMARKS ?= BENCHMARKS.md
+
+benchmarks:
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.commit=$$(git describe --always --dirty 2>/dev/null || true)" -o bin/tenon ./cmd/tenon
+	bin/tenon bench report --vs '$(PEER)' --vs-avx2 '$(PEER_AVX2)' -o $(BENCHMARKS) $(BENCH)

@@ -45,6 +45,10 @@ type OpsOptions struct {
 
 	Progress func(doing string, done int)
 	Record   func(OpRecord) error
+
+	NoRoofline bool // leave out what the device can do at most; shares are 0 then
+
+	line *Roofline // of tests, which do not wait for it
 }
 
 // Ops measures the ops of the conformance suite's table on dev, which are those that models spend their
@@ -58,23 +62,28 @@ func Ops(ctx context.Context, dev backends.Device, opt OpsOptions) ([]OpRecord, 
 			opt.Progress(doing, done)
 		}
 	}
-	tell("measuring the device", 0)
-	line, err := MeasureRoofline(ctx, dev)
-	if err != nil {
-		return nil, err
-	}
 	m := NewManifest(opt.Commit, []backends.Device{dev})
 	var all []OpRecord
 	var failed error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	_, err = conformance.Perf(ctx, dev, conformance.PerfOptions{
+	var line *Roofline // measured when it is known that there is a case
+	_, err := conformance.Perf(ctx, dev, conformance.PerfOptions{
 		Filter: opt.Filter, MinTime: opt.MinTime, MaxBytes: opt.MaxBytes,
 		Progress: func(x conformance.PerfResult) {
-			r := newOpRecord(m, dev.Info().Owner.Device, x, line)
+			if failed != nil {
+				return
+			}
+			if line == nil {
+				if line, failed = opt.roofline(ctx, dev, tell); failed != nil {
+					cancel(failed)
+					return
+				}
+			}
+			r := newOpRecord(m, dev.Info().Owner.Device, x, *line)
 			all = append(all, r)
 			tell("measuring", len(all))
-			if opt.Record != nil && failed == nil {
+			if opt.Record != nil {
 				if failed = opt.Record(r); failed != nil {
 					cancel(failed)
 				}
@@ -85,6 +94,18 @@ func Ops(ctx context.Context, dev backends.Device, opt OpsOptions) ([]OpRecord, 
 		return all, failed
 	}
 	return all, err
+}
+
+func (o *OpsOptions) roofline(ctx context.Context, dev backends.Device, tell func(string, int)) (*Roofline, error) {
+	switch {
+	case o.line != nil:
+		return o.line, nil
+	case o.NoRoofline:
+		return new(Roofline), nil
+	}
+	tell("measuring the device", 0)
+	line, err := MeasureRoofline(ctx, dev)
+	return &line, err
 }
 
 func newOpRecord(m Manifest, device string, x conformance.PerfResult, line Roofline) OpRecord {

@@ -59,6 +59,7 @@ type PeerRecord struct {
 	BuildCommit string    `json:"build_commit"`
 	BuildNumber int       `json:"build_number"`
 	Backends    string    `json:"backends"`
+	GPUInfo     string    `json:"gpu_info"`
 	ModelType   string    `json:"model_type"`
 	Threads     int       `json:"n_threads"`
 	Prompt      int       `json:"n_prompt"`
@@ -76,6 +77,14 @@ func (r *PeerRecord) Build() string {
 		return r.BuildCommit
 	}
 	return fmt.Sprintf("%s (%d)", r.BuildCommit, r.BuildNumber)
+}
+
+// On says what the peer ran on: its backends are those that it has loaded, and not what it used.
+func (r *PeerRecord) On() string {
+	if r.GPUInfo == "" {
+		return "CPU"
+	}
+	return r.Backends + ", " + r.GPUInfo
 }
 
 // ParsePeer reads the JSON of llama-bench: an array, or an object for each line. What stands before it is
@@ -114,7 +123,8 @@ func ParsePeer(out []byte) ([]PeerRecord, error) {
 	}
 }
 
-// Args returns the flags that ask llama-bench for one repetition of t, over the model file at path.
+// Args returns the flags that ask llama-bench for one repetition of t, over the model file at path. Without
+// Devices the peer runs on the CPU.
 func (t Params) Args(path string) []string {
 	args := []string{"-m", path, "-r", "1", "-o", "json"}
 	add := func(flag string, v any) { args = append(args, flag, fmt.Sprint(v)) }
@@ -139,9 +149,7 @@ func (t Params) Args(path string) []string {
 	if t.DeviceLayers >= 0 {
 		add("-ngl", t.DeviceLayers)
 	}
-	if t.Devices != nil {
-		add("-dev", peerDevices(t.Devices))
-	}
+	add("-dev", peerDevices(t.Devices))
 	if t.Overrides != nil {
 		add("-ot", strings.Join(t.Overrides, ";"))
 	}
@@ -149,7 +157,7 @@ func (t Params) Args(path string) []string {
 }
 
 // peerDevices returns a list of devices as the peer spells it: it has no device CPU, and runs there where
-// no other is named.
+// there is none. Left to itself it would take every card that it finds, and this library does not.
 func peerDevices(names []string) string {
 	var others []string
 	for _, n := range names {

@@ -177,7 +177,7 @@ func (b *bench) test(ctx context.Context, s *session, p Params) error {
 	r.Busy = b.opt.Busy
 	if !b.opt.NoRoofline && len(devices) == 1 {
 		b.tell(p, "measuring the device", 0)
-		line, err := b.lines.of(ctx, devices[0])
+		line, err := b.lines.of(ctx, devices[0], MeasureRoofline)
 		if err != nil {
 			return err
 		}
@@ -276,7 +276,9 @@ func (b *bench) plainTest(ctx context.Context, s *session, p Params, r *Record) 
 			continue
 		}
 		b.tell(p, "running the peer", i)
-		if err := b.peerTurn(ctx, p, r); err != nil {
+		same := p
+		same.Devices = s.deviceNames()
+		if err := b.peerTurn(ctx, same, r); err != nil {
 			return err
 		}
 	}
@@ -305,7 +307,7 @@ func (b *bench) peerTurn(ctx context.Context, p Params, r *Record) error {
 		b.peerErrors = append(b.peerErrors, err)
 		return nil
 	}
-	r.VsCommand, r.VsBuild, r.VsBackends, r.VsModelType = b.opt.Peer.String(), got.Build(), got.Backends, got.ModelType
+	r.VsCommand, r.VsBuild, r.VsBackends, r.VsModelType = b.opt.Peer.String(), got.Build(), got.On(), got.ModelType
 	r.VsSamplesNS = append(r.VsSamplesNS, got.SamplesNS...)
 	for _, ns := range got.SamplesNS {
 		r.VsSamplesTS = append(r.VsSamplesTS, rate(p.Prompt+p.Gen, ns))

@@ -203,6 +203,15 @@ func (s *session) devices() []backends.Device {
 	return used
 }
 
+// deviceNames names the devices that the layers run on.
+func (s *session) deviceNames() []string {
+	var names []string
+	for _, d := range s.model.Engine().Options().Devices {
+		names = append(names, d.Info().Owner.Device)
+	}
+	return names
+}
+
 // sample is one repetition.
 type sample struct {
 	took time.Duration

@@ -95,6 +95,9 @@ func (b *bench) specTest(ctx context.Context, s *session, p Params, r *Record) e
 	if len(ids) > specTokens {
 		return ErrPrompt
 	}
+	if err := s.model.Engine().Cache().Remove(0, 0, -1); err != nil { // of the tests before
+		return err
+	}
 	if !b.opt.NoWarmup {
 		b.tell(p, "warming up", 0)
 		warm := p

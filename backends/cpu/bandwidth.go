@@ -18,13 +18,16 @@ const (
 
 // ReadBandwidth measures how many bytes a second the device's workers read from memory together, when
 // they do nothing else: what a matrix product of one token cannot exceed. It reads a buffer of size bytes
-// (0 stands for 1 GiB) a few times from its beginning to its end and takes the fastest. The unit is the
+// (0 stands for 1 GiB, or a quarter of what is free) a few times from its beginning to its end and takes the fastest. The unit is the
 // dot product of F32, which takes in more than memory gives.
 //
 // Errors: *buffer.AllocError, or that of ctx.
 func (d *Device) ReadBandwidth(ctx context.Context, size int64) (bytesPerSecond float64, err error) {
 	if size <= 0 {
 		size = bandwidthBytes
+		if free := d.Info().MemoryFree; free > 0 {
+			size = min(size, free/4)
+		}
 	}
 	pieces := max(1, int(size/bandwidthPiece))
 	mem, err := d.host.Alloc(int64(pieces) * bandwidthPiece)

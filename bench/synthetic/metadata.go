@@ -60,7 +60,7 @@ func (m Model) vocabulary(meta *gguf.Metadata) {
 	}
 	scores := make([]float32, len(tokens))
 	for i := range scores {
-		scores[i] = -float32(i)
+		scores[i] = float32(-i)
 	}
 	meta.Set("tokenizer.ggml.model", gguf.ValueOf("llama"))
 	meta.Set("tokenizer.ggml.pre", gguf.ValueOf("default"))

@@ -58,7 +58,7 @@ var rules = map[string]rule{
 	"internal/opsdoc":     {nil, ""}, // a test alone
 	"internal/testcorpus": {nil, ""},
 
-	"internal/recipe": {[]string{"tensor"}, "names of types, no files"},
+	"internal/recipe":    {[]string{"tensor"}, "names of types, no files"},
 	"internal/opcorpus":  {[]string{"gguf", "tensor", "tensor/quant"}, "reads cases and runs none"},
 	"internal/tinymodel": {[]string{"gguf", "tensor", "tensor/quant"}, "writes small models for tests"},
 }
