@@ -5,8 +5,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func dotQ4KAVX512x1(p *product)
-TEXT ·dotQ4KAVX512x1(SB), NOSPLIT, $32-8
+// func dotQ4_KAVX512x1(p *product)
+TEXT ·dotQ4_KAVX512x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -15,8 +15,6 @@ TEXT ·dotQ4KAVX512x1(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z11
@@ -147,6 +145,8 @@ block3:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block3
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z12, Z12, Z0
 	VADDPS Z0, Z12, Z12
 	VPERMILPS $0x4E, Z12, Z0
@@ -178,8 +178,8 @@ done5:
 	VZEROUPPER 
 	RET 
 
-// func dotQ4KAVX512x2(p *product)
-TEXT ·dotQ4KAVX512x2(SB), NOSPLIT, $32-8
+// func dotQ4_KAVX512x2(p *product)
+TEXT ·dotQ4_KAVX512x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -188,8 +188,6 @@ TEXT ·dotQ4KAVX512x2(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z12
@@ -353,6 +351,8 @@ block8:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block8
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z13, Z13, Z0
 	VADDPS Z0, Z13, Z13
 	VPERMILPS $0x4E, Z13, Z0
@@ -393,8 +393,8 @@ done10:
 	VZEROUPPER 
 	RET 
 
-// func dotQ4KAVX512x3(p *product)
-TEXT ·dotQ4KAVX512x3(SB), NOSPLIT, $32-8
+// func dotQ4_KAVX512x3(p *product)
+TEXT ·dotQ4_KAVX512x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -403,8 +403,6 @@ TEXT ·dotQ4KAVX512x3(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z13
@@ -601,6 +599,8 @@ block13:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block13
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z14, Z14, Z0
 	VADDPS Z0, Z14, Z14
 	VPERMILPS $0x4E, Z14, Z0
@@ -650,8 +650,8 @@ done15:
 	VZEROUPPER 
 	RET 
 
-// func dotQ4KAVX512x4(p *product)
-TEXT ·dotQ4KAVX512x4(SB), NOSPLIT, $32-8
+// func dotQ4_KAVX512x4(p *product)
+TEXT ·dotQ4_KAVX512x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -660,8 +660,6 @@ TEXT ·dotQ4KAVX512x4(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z14
@@ -891,6 +889,8 @@ block18:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block18
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z15, Z15, Z0
 	VADDPS Z0, Z15, Z15
 	VPERMILPS $0x4E, Z15, Z0
@@ -949,8 +949,8 @@ done20:
 	VZEROUPPER 
 	RET 
 
-// func dotQ5KAVX512x1(p *product)
-TEXT ·dotQ5KAVX512x1(SB), NOSPLIT, $32-8
+// func dotQ5_KAVX512x1(p *product)
+TEXT ·dotQ5_KAVX512x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -959,8 +959,6 @@ TEXT ·dotQ5KAVX512x1(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z11
@@ -1109,6 +1107,8 @@ block23:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block23
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z13, Z13, Z0
 	VADDPS Z0, Z13, Z13
 	VPERMILPS $0x4E, Z13, Z0
@@ -1140,8 +1140,8 @@ done25:
 	VZEROUPPER 
 	RET 
 
-// func dotQ5KAVX512x2(p *product)
-TEXT ·dotQ5KAVX512x2(SB), NOSPLIT, $32-8
+// func dotQ5_KAVX512x2(p *product)
+TEXT ·dotQ5_KAVX512x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -1150,8 +1150,6 @@ TEXT ·dotQ5KAVX512x2(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z12
@@ -1333,6 +1331,8 @@ block28:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block28
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z14, Z14, Z0
 	VADDPS Z0, Z14, Z14
 	VPERMILPS $0x4E, Z14, Z0
@@ -1373,8 +1373,8 @@ done30:
 	VZEROUPPER 
 	RET 
 
-// func dotQ5KAVX512x3(p *product)
-TEXT ·dotQ5KAVX512x3(SB), NOSPLIT, $32-8
+// func dotQ5_KAVX512x3(p *product)
+TEXT ·dotQ5_KAVX512x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -1383,8 +1383,6 @@ TEXT ·dotQ5KAVX512x3(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z13
@@ -1599,6 +1597,8 @@ block33:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block33
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z15, Z15, Z0
 	VADDPS Z0, Z15, Z15
 	VPERMILPS $0x4E, Z15, Z0
@@ -1648,8 +1648,8 @@ done35:
 	VZEROUPPER 
 	RET 
 
-// func dotQ5KAVX512x4(p *product)
-TEXT ·dotQ5KAVX512x4(SB), NOSPLIT, $32-8
+// func dotQ5_KAVX512x4(p *product)
+TEXT ·dotQ5_KAVX512x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -1658,8 +1658,6 @@ TEXT ·dotQ5KAVX512x4(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z14
@@ -1907,6 +1905,8 @@ block38:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block38
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z16, Z16, Z0
 	VADDPS Z0, Z16, Z16
 	VPERMILPS $0x4E, Z16, Z0
@@ -1965,8 +1965,8 @@ done40:
 	VZEROUPPER 
 	RET 
 
-// func dotQ6KAVX512x1(p *product)
-TEXT ·dotQ6KAVX512x1(SB), NOSPLIT, $32-8
+// func dotQ6_KAVX512x1(p *product)
+TEXT ·dotQ6_KAVX512x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -1975,8 +1975,6 @@ TEXT ·dotQ6KAVX512x1(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z11
@@ -2098,6 +2096,8 @@ block43:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block43
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z14, Z14, Z0
 	VADDPS Z0, Z14, Z14
 	VPERMILPS $0x4E, Z14, Z0
@@ -2129,8 +2129,8 @@ done45:
 	VZEROUPPER 
 	RET 
 
-// func dotQ6KAVX512x2(p *product)
-TEXT ·dotQ6KAVX512x2(SB), NOSPLIT, $32-8
+// func dotQ6_KAVX512x2(p *product)
+TEXT ·dotQ6_KAVX512x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -2139,8 +2139,6 @@ TEXT ·dotQ6KAVX512x2(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z12
@@ -2292,6 +2290,8 @@ block48:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block48
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z15, Z15, Z0
 	VADDPS Z0, Z15, Z15
 	VPERMILPS $0x4E, Z15, Z0
@@ -2332,8 +2332,8 @@ done50:
 	VZEROUPPER 
 	RET 
 
-// func dotQ6KAVX512x3(p *product)
-TEXT ·dotQ6KAVX512x3(SB), NOSPLIT, $32-8
+// func dotQ6_KAVX512x3(p *product)
+TEXT ·dotQ6_KAVX512x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -2342,8 +2342,6 @@ TEXT ·dotQ6KAVX512x3(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z13
@@ -2525,6 +2523,8 @@ block53:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block53
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z16, Z16, Z0
 	VADDPS Z0, Z16, Z16
 	VPERMILPS $0x4E, Z16, Z0
@@ -2574,8 +2574,8 @@ done55:
 	VZEROUPPER 
 	RET 
 
-// func dotQ6KAVX512x4(p *product)
-TEXT ·dotQ6KAVX512x4(SB), NOSPLIT, $32-8
+// func dotQ6_KAVX512x4(p *product)
+TEXT ·dotQ6_KAVX512x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -2584,8 +2584,6 @@ TEXT ·dotQ6KAVX512x4(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z14
@@ -2797,6 +2795,8 @@ block58:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block58
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z17, Z17, Z0
 	VADDPS Z0, Z17, Z17
 	VPERMILPS $0x4E, Z17, Z0
@@ -2855,8 +2855,8 @@ done60:
 	VZEROUPPER 
 	RET 
 
-// func dotQ2KAVX512x1(p *product)
-TEXT ·dotQ2KAVX512x1(SB), NOSPLIT, $32-8
+// func dotQ2_KAVX512x1(p *product)
+TEXT ·dotQ2_KAVX512x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -2865,8 +2865,6 @@ TEXT ·dotQ2KAVX512x1(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z11
@@ -2972,6 +2970,8 @@ block63:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block63
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z13, Z13, Z0
 	VADDPS Z0, Z13, Z13
 	VPERMILPS $0x4E, Z13, Z0
@@ -3003,8 +3003,8 @@ done65:
 	VZEROUPPER 
 	RET 
 
-// func dotQ2KAVX512x2(p *product)
-TEXT ·dotQ2KAVX512x2(SB), NOSPLIT, $32-8
+// func dotQ2_KAVX512x2(p *product)
+TEXT ·dotQ2_KAVX512x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -3013,8 +3013,6 @@ TEXT ·dotQ2KAVX512x2(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z12
@@ -3153,6 +3151,8 @@ block68:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block68
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z14, Z14, Z0
 	VADDPS Z0, Z14, Z14
 	VPERMILPS $0x4E, Z14, Z0
@@ -3193,8 +3193,8 @@ done70:
 	VZEROUPPER 
 	RET 
 
-// func dotQ2KAVX512x3(p *product)
-TEXT ·dotQ2KAVX512x3(SB), NOSPLIT, $32-8
+// func dotQ2_KAVX512x3(p *product)
+TEXT ·dotQ2_KAVX512x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -3203,8 +3203,6 @@ TEXT ·dotQ2KAVX512x3(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z13
@@ -3376,6 +3374,8 @@ block73:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block73
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z15, Z15, Z0
 	VADDPS Z0, Z15, Z15
 	VPERMILPS $0x4E, Z15, Z0
@@ -3425,8 +3425,8 @@ done75:
 	VZEROUPPER 
 	RET 
 
-// func dotQ2KAVX512x4(p *product)
-TEXT ·dotQ2KAVX512x4(SB), NOSPLIT, $32-8
+// func dotQ2_KAVX512x4(p *product)
+TEXT ·dotQ2_KAVX512x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -3435,8 +3435,6 @@ TEXT ·dotQ2KAVX512x4(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z14
@@ -3641,6 +3639,8 @@ block78:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block78
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z16, Z16, Z0
 	VADDPS Z0, Z16, Z16
 	VPERMILPS $0x4E, Z16, Z0
@@ -3699,8 +3699,8 @@ done80:
 	VZEROUPPER 
 	RET 
 
-// func dotQ3KAVX512x1(p *product)
-TEXT ·dotQ3KAVX512x1(SB), NOSPLIT, $32-8
+// func dotQ3_KAVX512x1(p *product)
+TEXT ·dotQ3_KAVX512x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -3709,8 +3709,6 @@ TEXT ·dotQ3KAVX512x1(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z11
@@ -3879,6 +3877,8 @@ block83:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block83
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z15, Z15, Z0
 	VADDPS Z0, Z15, Z15
 	VPERMILPS $0x4E, Z15, Z0
@@ -3910,8 +3910,8 @@ done85:
 	VZEROUPPER 
 	RET 
 
-// func dotQ3KAVX512x2(p *product)
-TEXT ·dotQ3KAVX512x2(SB), NOSPLIT, $32-8
+// func dotQ3_KAVX512x2(p *product)
+TEXT ·dotQ3_KAVX512x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -3920,8 +3920,6 @@ TEXT ·dotQ3KAVX512x2(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z12
@@ -4120,6 +4118,8 @@ block88:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block88
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z16, Z16, Z0
 	VADDPS Z0, Z16, Z16
 	VPERMILPS $0x4E, Z16, Z0
@@ -4160,8 +4160,8 @@ done90:
 	VZEROUPPER 
 	RET 
 
-// func dotQ3KAVX512x3(p *product)
-TEXT ·dotQ3KAVX512x3(SB), NOSPLIT, $32-8
+// func dotQ3_KAVX512x3(p *product)
+TEXT ·dotQ3_KAVX512x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -4170,8 +4170,6 @@ TEXT ·dotQ3KAVX512x3(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z13
@@ -4400,6 +4398,8 @@ block93:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block93
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z17, Z17, Z0
 	VADDPS Z0, Z17, Z17
 	VPERMILPS $0x4E, Z17, Z0
@@ -4449,8 +4449,8 @@ done95:
 	VZEROUPPER 
 	RET 
 
-// func dotQ3KAVX512x4(p *product)
-TEXT ·dotQ3KAVX512x4(SB), NOSPLIT, $32-8
+// func dotQ3_KAVX512x4(p *product)
+TEXT ·dotQ3_KAVX512x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -4459,8 +4459,6 @@ TEXT ·dotQ3KAVX512x4(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low2<>(SB), Z14
@@ -4719,6 +4717,8 @@ block98:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block98
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z18, Z18, Z0
 	VADDPS Z0, Z18, Z18
 	VPERMILPS $0x4E, Z18, Z0
@@ -4777,8 +4777,8 @@ done100:
 	VZEROUPPER 
 	RET 
 
-// func dotIQ4XSAVX512x1(p *product)
-TEXT ·dotIQ4XSAVX512x1(SB), NOSPLIT, $32-8
+// func dotIQ4_XSAVX512x1(p *product)
+TEXT ·dotIQ4_XSAVX512x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -4787,8 +4787,6 @@ TEXT ·dotIQ4XSAVX512x1(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z11
@@ -4935,6 +4933,8 @@ block103:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block103
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z15, Z15, Z0
 	VADDPS Z0, Z15, Z15
 	VPERMILPS $0x4E, Z15, Z0
@@ -4966,8 +4966,8 @@ done105:
 	VZEROUPPER 
 	RET 
 
-// func dotIQ4XSAVX512x2(p *product)
-TEXT ·dotIQ4XSAVX512x2(SB), NOSPLIT, $32-8
+// func dotIQ4_XSAVX512x2(p *product)
+TEXT ·dotIQ4_XSAVX512x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -4976,8 +4976,6 @@ TEXT ·dotIQ4XSAVX512x2(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z12
@@ -5161,6 +5159,8 @@ block108:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block108
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z16, Z16, Z0
 	VADDPS Z0, Z16, Z16
 	VPERMILPS $0x4E, Z16, Z0
@@ -5201,8 +5201,8 @@ done110:
 	VZEROUPPER 
 	RET 
 
-// func dotIQ4XSAVX512x3(p *product)
-TEXT ·dotIQ4XSAVX512x3(SB), NOSPLIT, $32-8
+// func dotIQ4_XSAVX512x3(p *product)
+TEXT ·dotIQ4_XSAVX512x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -5211,8 +5211,6 @@ TEXT ·dotIQ4XSAVX512x3(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z13
@@ -5433,6 +5431,8 @@ block113:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block113
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z17, Z17, Z0
 	VADDPS Z0, Z17, Z17
 	VPERMILPS $0x4E, Z17, Z0
@@ -5482,8 +5482,8 @@ done115:
 	VZEROUPPER 
 	RET 
 
-// func dotIQ4XSAVX512x4(p *product)
-TEXT ·dotIQ4XSAVX512x4(SB), NOSPLIT, $32-8
+// func dotIQ4_XSAVX512x4(p *product)
+TEXT ·dotIQ4_XSAVX512x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
 	MOVQ product_w(AX), R12
@@ -5492,8 +5492,6 @@ TEXT ·dotIQ4XSAVX512x4(SB), NOSPLIT, $32-8
 	LEAQ (R8)(R8*2), R15
 	MOVQ product_xStride(AX), R9
 	LEAQ (R9)(R9*2), R10
-	MOVL $257, AX
-	KMOVW AX, K7
 	MOVL $240, AX
 	KMOVW AX, K6
 	VPBROADCASTD low4<>(SB), Z14
@@ -5751,6 +5749,8 @@ block118:
 	ADDQ $32, R11
 	DECQ CX
 	JNZ block118
+	MOVL $257, AX
+	KMOVW AX, K7
 	VSHUFF32X4 $0xB1, Z18, Z18, Z0
 	VADDPS Z0, Z18, Z18
 	VPERMILPS $0x4E, Z18, Z0

@@ -154,5 +154,3 @@ func dwords(b byte) uint32 { return uint32(b) * 0x01010101 }
 func qwords(b byte) uint64 { return uint64(b) * 0x0101010101010101 }
 
 func imm(n int) string { return fmt.Sprintf("$%d", n) }
-
-var iq4Codes = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}

@@ -37,7 +37,7 @@ type unit256 struct {
 	groupScale func(j int)
 }
 
-// Masks. K7 holds the places of the rows' sums.
+// Masks.
 const (
 	maskRow1     = "K6" // the second row: dwords of a half register, qwords of a full one
 	maskOdd0     = "K1" // the second qword of each quarter of the first row
@@ -53,7 +53,6 @@ func emit256(f *file, s super, tokens int) {
 	u.w0, u.w1, u.w2, u.high = u.take(), u.take(), u.take(), u.take()
 	u.product = u.several(tokens)
 	u.emit(fmt.Sprintf("dot%sAVX512x%d", s.name, tokens), 32, func() {
-		u.mask(7, 0x0101)
 		u.mask(6, 0xf0)
 		s.setup(u)
 	}, u.superblock)

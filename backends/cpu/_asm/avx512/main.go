@@ -20,6 +20,13 @@ func main() {
 				}
 			}
 		},
+		"avx512_blocks32_amd64.s": func(f *file) {
+			for _, b := range blocks {
+				for n := 1; n <= 4; n++ {
+					emit32(f, b, n)
+				}
+			}
+		},
 	} {
 		f := newFile()
 		write(f)

@@ -129,6 +129,8 @@ func (u *unit) emit(name string, frame int, setup, block func()) {
 
 // reduce adds up the parts of each row, in the same order for any number of tokens.
 func (u *unit) reduce() {
+	// The rows' sums will stand at the beginning of each quarter or half.
+	u.mask(7, map[int]uint32{2: 0x0101, 4: 0x1111}[u.rows])
 	t := vec(0)
 	for _, a := range u.acc {
 		if a == t {
@@ -142,7 +144,6 @@ func (u *unit) reduce() {
 		u.op("VADDPS", t, a, a)
 		u.op("VPERMILPS", "$0xB1", a, t)
 		u.op("VADDPS", t, a, a)
-		// The rows' sums stand at the quarters or halves.
 		u.op("VCOMPRESSPS", a, "K7", a)
 	}
 }

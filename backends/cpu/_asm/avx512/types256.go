@@ -3,7 +3,7 @@ package main
 // The types of superblocks. Layouts are those of package quant.
 var supers = []super{
 	{
-		name: "Q4K", size: 144, hasLeast: true,
+		name: "Q4_K", size: 144, hasLeast: true,
 		setup: func(u *unit256) {
 			u.more[0] = u.take()
 			u.fill(u.more[0], u.dword("low4", dwords(15)))
@@ -22,7 +22,7 @@ var supers = []super{
 		},
 	},
 	{
-		name: "Q5K", size: 176, hasLeast: true,
+		name: "Q5_K", size: 176, hasLeast: true,
 		setup: func(u *unit256) {
 			u.more[0], u.more[1] = u.take(), u.take()
 			u.fill(u.more[0], u.dword("low4", dwords(15)))
@@ -45,7 +45,7 @@ var supers = []super{
 		},
 	},
 	{
-		name: "Q6K", size: 210, offset: 32,
+		name: "Q6_K", size: 210, offset: 32,
 		setup: func(u *unit256) {
 			u.more[0], u.more[1] = u.take(), u.take()
 			u.fill(u.more[0], u.dword("low4", dwords(15)))
@@ -77,7 +77,7 @@ var supers = []super{
 		},
 	},
 	{
-		name: "Q2K", size: 84, hasLeast: true,
+		name: "Q2_K", size: 84, hasLeast: true,
 		setup: func(u *unit256) {
 			u.more[0], u.more[1] = u.take(), u.take()
 			u.fill(u.more[0], u.dword("low2", dwords(3)))
@@ -104,7 +104,7 @@ var supers = []super{
 		},
 	},
 	{
-		name: "Q3K", size: 110, offset: 4,
+		name: "Q3_K", size: 110, offset: 4,
 		setup: func(u *unit256) {
 			u.more[0], u.more[1], u.more[3] = u.take(), u.take(), u.take()
 			u.fill(u.more[0], u.dword("low2", dwords(3)))
@@ -139,7 +139,7 @@ var supers = []super{
 		},
 	},
 	{
-		name: "IQ4XS", size: 136, signed: true,
+		name: "IQ4_XS", size: 136, signed: true,
 		setup: func(u *unit256) {
 			u.more[0], u.more[1], u.more[2], u.more[3] = u.take(), u.take(), u.take(), u.take()
 			u.fill(u.more[0], u.dword("low4", dwords(15)))
