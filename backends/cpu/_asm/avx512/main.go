@@ -27,6 +27,24 @@ func main() {
 				}
 			}
 		},
+		"avx512_floats_amd64.s": func(f *file) {
+			for _, typ := range floatTypes {
+				for n := 1; n <= 4; n++ {
+					emitFloats(f, typ, n)
+				}
+			}
+			emitDot(f)
+			emitAddScaled(f)
+			emitDecodeFloats(f, floatTypes[1])
+			emitDecodeFloats(f, floatTypes[2])
+		},
+		"avx512_records_amd64.s": func(f *file) {
+			emitRound32(f)
+			emitRound256(f)
+			for _, p := range packedTypes {
+				emitDecode(f, p)
+			}
+		},
 	} {
 		f := newFile()
 		write(f)
