@@ -2,6 +2,8 @@
 
 package cpu
 
+//go:generate env GOWORK=off go run -C _asm/avx2 .
+
 import (
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tensor/quant"
@@ -11,7 +13,9 @@ func init() {
 	addUnits(AVX2, func(u *units) {
 		u.dotF32, u.addScaledF32 = dotF32Asm, addScaledF32Asm
 		u.decode[tensor.F16] = decodeF16Asm
-		u.rows[tensor.Q8_0] = goUnits(blocks32, dotQ8Asm)
+		for t, r := range unitsAVX2 {
+			u.rows[t] = r
+		}
 	})
 }
 
@@ -23,9 +27,6 @@ func addScaledF32AVX2(dst, x *float32, n int, s float32)
 
 //go:noescape
 func decodeF16AVX2(dst *float32, src *byte, n int)
-
-//go:noescape
-func dotQ8AVX2(w *byte, q *int8, scale *float32, blocks int) float32
 
 // dotF32Asm is dotF32Go with other partial sums.
 func dotF32Asm(a, b []float32) float32 {
@@ -50,14 +51,6 @@ func addScaledF32Asm(dst, x []float32, s float32) {
 	}
 	for i := n; i < len(dst); i++ {
 		dst[i] += s * x[i]
-	}
-}
-
-// dotQ8Asm is dot32Go for Q8_0, with another order of sums over blocks.
-func dotQ8Asm(p *product) {
-	q, d, _ := record32(p.token(0, blocks32), p.k)
-	for r := range p.rows {
-		*p.result(r, 0) = dotQ8AVX2(&p.row(r, p.k/32*34)[0], &q[0], &d[0], len(d))
 	}
 }
 
