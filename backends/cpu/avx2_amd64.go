@@ -17,6 +17,11 @@ func init() {
 			u.rows[t] = r
 		}
 	})
+	addUnits(AVXVNNI, func(u *units) {
+		for t, r := range unitsAVXVNNI {
+			u.rows[t] = r
+		}
+	})
 }
 
 //go:noescape

@@ -216,3 +216,175 @@ func dotBF16AVX2x3(p *product)
 
 //go:noescape
 func dotBF16AVX2x4(p *product)
+
+var unitsAVXVNNI = map[tensor.DType]rowUnits{
+	tensor.Q8_0:   {form: blocks32, dot: [mostTokens]func(*product){dotQ80AVXVNNIx1, dotQ80AVXVNNIx2, dotQ80AVXVNNIx3, dotQ80AVXVNNIx4}},
+	tensor.Q4_0:   {form: blocks32, dot: [mostTokens]func(*product){dotQ40AVXVNNIx1, dotQ40AVXVNNIx2, dotQ40AVXVNNIx3, dotQ40AVXVNNIx4}},
+	tensor.Q4_1:   {form: blocks32, dot: [mostTokens]func(*product){dotQ41AVXVNNIx1, dotQ41AVXVNNIx2, dotQ41AVXVNNIx3, dotQ41AVXVNNIx4}},
+	tensor.Q5_0:   {form: blocks32, dot: [mostTokens]func(*product){dotQ50AVXVNNIx1, dotQ50AVXVNNIx2, dotQ50AVXVNNIx3, dotQ50AVXVNNIx4}},
+	tensor.Q5_1:   {form: blocks32, dot: [mostTokens]func(*product){dotQ51AVXVNNIx1, dotQ51AVXVNNIx2, dotQ51AVXVNNIx3, dotQ51AVXVNNIx4}},
+	tensor.IQ4_NL: {form: blocks32, dot: [mostTokens]func(*product){dotIQ4NLAVXVNNIx1, dotIQ4NLAVXVNNIx2, dotIQ4NLAVXVNNIx3, dotIQ4NLAVXVNNIx4}},
+	tensor.MXFP4:  {form: blocks32, dot: [mostTokens]func(*product){dotMXFP4AVXVNNIx1, dotMXFP4AVXVNNIx2, dotMXFP4AVXVNNIx3, dotMXFP4AVXVNNIx4}},
+	tensor.Q4_K:   {form: blocks256, dot: [mostTokens]func(*product){dotQ4KAVXVNNIx1, dotQ4KAVXVNNIx2, dotQ4KAVXVNNIx3, dotQ4KAVXVNNIx4}},
+	tensor.Q5_K:   {form: blocks256, dot: [mostTokens]func(*product){dotQ5KAVXVNNIx1, dotQ5KAVXVNNIx2, dotQ5KAVXVNNIx3, dotQ5KAVXVNNIx4}},
+	tensor.Q6_K:   {form: blocks256, dot: [mostTokens]func(*product){dotQ6KAVXVNNIx1, dotQ6KAVXVNNIx2, dotQ6KAVXVNNIx3, dotQ6KAVXVNNIx4}},
+	tensor.Q2_K:   {form: blocks256, dot: [mostTokens]func(*product){dotQ2KAVXVNNIx1, dotQ2KAVXVNNIx2, dotQ2KAVXVNNIx3, dotQ2KAVXVNNIx4}},
+	tensor.Q3_K:   {form: blocks256, dot: [mostTokens]func(*product){dotQ3KAVXVNNIx1, dotQ3KAVXVNNIx2, dotQ3KAVXVNNIx3, dotQ3KAVXVNNIx4}},
+	tensor.IQ4_XS: {form: blocks256, dot: [mostTokens]func(*product){dotIQ4XSAVXVNNIx1, dotIQ4XSAVXVNNIx2, dotIQ4XSAVXVNNIx3, dotIQ4XSAVXVNNIx4}},
+}
+
+//go:noescape
+func dotQ80AVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ80AVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ80AVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ80AVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ40AVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ40AVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ40AVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ40AVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ41AVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ41AVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ41AVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ41AVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ50AVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ50AVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ50AVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ50AVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ51AVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ51AVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ51AVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ51AVXVNNIx4(p *product)
+
+//go:noescape
+func dotIQ4NLAVXVNNIx1(p *product)
+
+//go:noescape
+func dotIQ4NLAVXVNNIx2(p *product)
+
+//go:noescape
+func dotIQ4NLAVXVNNIx3(p *product)
+
+//go:noescape
+func dotIQ4NLAVXVNNIx4(p *product)
+
+//go:noescape
+func dotMXFP4AVXVNNIx1(p *product)
+
+//go:noescape
+func dotMXFP4AVXVNNIx2(p *product)
+
+//go:noescape
+func dotMXFP4AVXVNNIx3(p *product)
+
+//go:noescape
+func dotMXFP4AVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ4KAVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ4KAVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ4KAVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ4KAVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ5KAVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ5KAVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ5KAVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ5KAVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ6KAVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ6KAVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ6KAVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ6KAVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ2KAVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ2KAVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ2KAVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ2KAVXVNNIx4(p *product)
+
+//go:noescape
+func dotQ3KAVXVNNIx1(p *product)
+
+//go:noescape
+func dotQ3KAVXVNNIx2(p *product)
+
+//go:noescape
+func dotQ3KAVXVNNIx3(p *product)
+
+//go:noescape
+func dotQ3KAVXVNNIx4(p *product)
+
+//go:noescape
+func dotIQ4XSAVXVNNIx1(p *product)
+
+//go:noescape
+func dotIQ4XSAVXVNNIx2(p *product)
+
+//go:noescape
+func dotIQ4XSAVXVNNIx3(p *product)
+
+//go:noescape
+func dotIQ4XSAVXVNNIx4(p *product)

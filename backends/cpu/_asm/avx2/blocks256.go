@@ -16,6 +16,8 @@ type type256 struct {
 	// left and in integers.
 	hasMin bool
 	offset int // log2 of what each code is too much, or -1
+	// dots says that the products of a group fit 16 bits in one lane, so that VPDPBUSD can add them.
+	dots bool
 }
 
 // Where things lie in scratch memory.
@@ -30,7 +32,7 @@ const (
 )
 
 var types256 = []type256{
-	{name: "Q4_K", block: 144, hasMin: true, offset: -1, begin: func(q *quad) { q.sixes() }, products: func(q *quad) {
+	{name: "Q4_K", block: 144, hasMin: true, offset: -1, dots: true, begin: func(q *quad) { q.sixes() }, products: func(q *quad) {
 		q.loop(128, 32, func() {
 			q.raw(16, "(CX*1)")
 			for half := range 2 {
@@ -66,10 +68,10 @@ var types256 = []type256{
 			q.spread(r, 4*i, 1, "VPMOVSXBW")
 			q.i("VMOVDQU Y%d, %d(DI)", r, leastAt+32*i)
 		}
-		q.halves(208, 14)
+		q.halvesAtEnd(208, 14)
 		q.i("VMOVUPS Y14, %d(DI)", dAt)
 	}, products: q6K},
-	{name: "Q2_K", block: 84, hasMin: true, offset: -1, begin: func(q *quad) {
+	{name: "Q2_K", block: 84, hasMin: true, offset: -1, dots: true, begin: func(q *quad) {
 		q.transpose(0)
 		for i, r := range [4]int{8, 9, 10, 11} {
 			q.nibbles(12, r)
@@ -79,38 +81,23 @@ var types256 = []type256{
 		q.dwords(80, 14, false)
 		q.scales()
 	}, products: func(q *quad) { q.twos(16, false) }},
-	{name: "Q3_K", block: 110, offset: 2, begin: func(q *quad) {
+	{name: "Q3_K", block: 110, offset: 2, dots: true, begin: func(q *quad) {
 		q.threes()
 		q.hold(0)
-		q.halves(108, 14)
+		q.halvesAtEnd(108, 14)
 		q.i("VMOVUPS Y14, %d(DI)", dAt)
 	}, products: func(q *quad) { q.twos(32, true) }},
-	{name: "IQ4_XS", block: 136, offset: -1, begin: iq4XSScales, products: func(q *quad) {
-		q.loop(128, 16, func() {
-			q.columnsAt(8, "(CX*1)", 6, 7)
-			q.nibbles(4, 6)
-			q.nibbles(5, 7)
-			for c := range 4 {
-				q.lookup(q.table("iq4Codes", iq4Codes), 4+c, 8+c)
-			}
-			for c := range 4 {
-				q.i("VPABSB Y%d, Y%d", 8+c, 4+c)
-			}
-			for t := range q.tokens {
-				for c := range 4 {
-					q.i("VPBROADCASTQ %s, Y12; VPSIGNB Y%d, Y12, Y12; VPMADDUBSW Y12, Y%d, Y12", token("SI", t, 8*c), 8+c, 4+c)
-					q.i("VPMADDWD %d(DI)(CX*2), Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt, t, t)
-				}
-			}
-			q.i("ADDQ $32, SI")
-		})
-	}},
+	{name: "IQ4_XS", block: 136, offset: -1, begin: iq4XSScales, products: iq4XS},
 }
 
 // unit256 writes the unit of a type for some tokens.
-func unit256(f *file, typ type256, tokens int) {
-	q := &quad{file: f, tokens: tokens, block: typ.block, elems: 256, ratio: 6, scratch: scratch}
-	q.unit(unitName(typ.name, "AVX2", tokens), func() {
+func unit256(f *file, level string, typ type256, tokens int) {
+	q := &quad{file: f, level: level, tokens: tokens, block: typ.block, elems: 256, ratio: 6, scratch: scratch}
+	q.dots = typ.dots && level == "AVXVNNI"
+	if typ.name == "IQ4_XS" && level == "AVXVNNI" {
+		typ.offset = 7 // VPDPBUSD wants unsigned codes
+	}
+	q.unit(unitName(typ.name, level, tokens), func() {
 		q.i("VXORPS Y0, Y0, Y0; VMOVDQU %s, Y15", q.bytesOf("nibbles", 15))
 		for t := range tokens {
 			q.i("VMOVUPS Y0, %d(DI)", sumAt+32*t)
@@ -185,25 +172,38 @@ func (q *quad) low(half int) {
 // groupOf32 multiplies the group of 32 codes in Y4 to Y7 with each token. The two groups of a turn have
 // their scales at CX.
 func (q *quad) groupOf32(half int) {
-	for t := range q.tokens {
-		for c := range 4 {
-			d := min(12+c, 13)
-			q.i("VPBROADCASTQ %s, Y%d; VPMADDUBSW Y%d, Y%d, Y%d", token("SI", t, 32*half+8*c), d, d, 4+c, d)
-			if c > 0 {
-				q.i("VPADDW Y13, Y12, Y12")
-			}
-		}
-		q.i("VPMADDWD %d(DI)(CX*2), Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt+32*half, t, t)
-	}
+	q.group([]int{4, 5, 6, 7}, 32*half, fmt.Sprintf("%d(DI)(CX*2)", scaleAt+32*half))
 }
 
 // groupOf16 multiplies the group of 16 codes in registers a and a+1, whose elements begin at x, with each
-// token. Its scale is group's, from the register scale on.
+// token. Its scale is group's, from the index on.
 func (q *quad) groupOf16(a, x, group int, index string) {
+	q.group([]int{a, a + 1}, x, fmt.Sprintf("%d(DI)%s", scaleAt+32*group, index))
+}
+
+// group adds the products of codes with each token, times a scale, to the token's sums.
+func (q *quad) group(codes []int, x int, scale string) {
 	for t := range q.tokens {
-		q.i("VPBROADCASTQ %s, Y12; VPMADDUBSW Y12, Y%d, Y12", token("SI", t, x), a)
-		q.i("VPBROADCASTQ %s, Y13; VPMADDUBSW Y13, Y%d, Y13; VPADDW Y13, Y12, Y12", token("SI", t, x+8), a+1)
-		q.i("VPMADDWD %d(DI)%s, Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt+32*group, index, t, t)
+		if q.dots {
+			q.i("VPXOR X12, X12, X12")
+		}
+		for c, w := range codes {
+			switch {
+			case q.dots:
+				q.i("VPBROADCASTQ %s, Y13", token("SI", t, x+8*c))
+				q.vnni("VPDPBUSD", 13, w, 12)
+			case c == 0:
+				q.i("VPBROADCASTQ %s, Y12; VPMADDUBSW Y12, Y%d, Y12", token("SI", t, x), w)
+			default:
+				q.i("VPBROADCASTQ %s, Y13; VPMADDUBSW Y13, Y%d, Y13; VPADDW Y13, Y12, Y12", token("SI", t, x+8*c), w)
+			}
+		}
+		if q.level == "AVXVNNI" {
+			q.i("VMOVDQU %s, Y13", scale)
+			q.vnni("VPDPWSSD", 13, 12, t)
+		} else {
+			q.i("VPMADDWD %s, Y12, Y12; VPADDD Y12, Y%d, Y%d", scale, t, t)
+		}
 	}
 }
 
@@ -218,20 +218,32 @@ func (q *quad) transpose(off int) {
 }
 
 // spread makes words of four bytes of each row in register r, by the instruction extend, and stores each
-// four times as the scales of groups from group on, in steps.
+// four times as the scales of groups from group on, in steps. What VPDPBUSD has added lies in the lower
+// words of dwords, so there every other word is a zero.
 func (q *quad) spread(r, group, step int, extend string) {
 	q.i("%s X%d, Y%d", extend, r, r)
 	for i := range 4 {
-		q.i("VPSHUFB %s, Y%d, Y14; VMOVDQU Y14, %d(DI)", q.wordsOfRows(byte(i), byte(i), byte(i), byte(i)), r, scaleAt+32*(group+step*i))
+		words := q.wordsOfRows(i, i, i, i)
+		if q.dots {
+			words = q.wordsOfRows(i, zeroWord, i, zeroWord)
+		}
+		q.i("VPSHUFB %s, Y%d, Y14; VMOVDQU Y14, %d(DI)", words, r, scaleAt+32*(group+step*i))
 	}
 }
 
+// zeroWord is a word that is zero; see wordsOfRows.
+const zeroWord = 8
+
 // wordsOfRows returns the shuffle that picks four words of each row's four.
-func (q *quad) wordsOfRows(words ...byte) string {
+func (q *quad) wordsOfRows(words ...int) string {
 	var b []byte
 	for row := range 4 {
 		for _, w := range words {
-			b = append(b, byte(row%2*8)+2*w, byte(row%2*8)+2*w+1)
+			at := row%2*8 + 2*w
+			if w == zeroWord {
+				at = 0x80
+			}
+			b = append(b, byte(at), byte(at+1))
 		}
 	}
 	return q.constant(fmt.Sprintf("words%d%d%d%d", words[0], words[1], words[2], words[3]), b)
@@ -353,17 +365,63 @@ func iq4XSScales(q *quad) {
 	for i := range 32 {
 		twice = append(twice, byte(i%16/4*4+2+i%4/2))
 	}
-	q.i("VPSHUFB %s, X4, X4", q.constant("twiceHigh", twice))
+	q.i("VPSHUFB %s, X4, X4; VPSRLW $4, X5, X6", q.constant("twiceHigh", twice))
 	even := q.wordsOf("evenTwos", 0x0030)
 	odd := q.wordsOf("oddTwos", 0x3000)
-	for i := range 2 {
-		q.i("VPSLLW $%d, X4, X6; VPAND %s, X6, X6", 4-2*i, even)
-		if i == 0 {
-			q.i("VPAND %s, X4, X7", odd)
-		} else {
-			q.i("VPSRLW $2, X4, X7; VPAND %s, X7, X7; VPSRLW $4, X5, X5", odd)
-		}
-		q.i("VPOR X7, X6, X6; VPAND X15, X5, X7; VPOR X7, X6, X6; VPSUBB %s, X6, X6", q.bytesOf("thirtyTwos", 32))
-		q.spread(6, i, 2, "VPMOVSXBW")
+	q.i("VPSLLW $4, X4, X7; VPAND %s, X7, X7; VPAND %s, X4, X8; VPOR X8, X7, X7", even, odd)
+	q.i("VPSLLW $2, X4, X8; VPAND %s, X8, X8; VPSRLW $2, X4, X9; VPAND %s, X9, X9; VPOR X9, X8, X8", even, odd)
+	for i := range 2 { // even groups in Y5, odd ones in Y6
+		q.i("VPAND X15, X%d, X%d; VPOR X%d, X%d, X%d", 5+i, 5+i, 7+i, 5+i, 5+i)
+		q.i("VPSUBB %s, X%d, X%d", q.bytesOf("thirtyTwos", 32), 5+i, 5+i)
 	}
+	if q.level == "AVX2" {
+		q.spread(5, 0, 2, "VPMOVSXBW")
+		q.spread(6, 1, 2, "VPMOVSXBW")
+		return
+	}
+	q.i("VPMOVSXBW X5, Y5; VPMOVSXBW X6, Y6")
+	for i := range 4 {
+		for odd := range 2 {
+			q.i("VPSHUFB %s, Y%d, Y7; VPSRAD $16, Y7, Y7; VMOVDQU Y7, %d(DI)",
+				q.wordsOfRows(zeroWord, i, zeroWord, i), 5+odd, scaleAt+32*(2*i+odd))
+		}
+		q.i("VPSHUFB %s, Y5, Y7; VPSHUFB %s, Y6, Y8; VPOR Y8, Y7, Y7; VMOVDQU Y7, %d(DI)",
+			q.wordsOfRows(i, i, zeroWord, zeroWord), q.wordsOfRows(zeroWord, zeroWord, i, i), leastAt+32*i)
+	}
+}
+
+// iq4XS multiplies codes of IQ4_XS. Without VPDPBUSD a scale takes the place of the ones that would add
+// both words of a dword; with it, sums are too large for words.
+func iq4XS(q *quad) {
+	q.loop(128, 16, func() {
+		q.columnsAt(8, "(CX*1)", 6, 7)
+		q.nibbles(4, 6)
+		q.nibbles(5, 7)
+		q.iq4Codes()
+		for c := range 4 {
+			if q.level == "AVX2" {
+				q.i("VPABSB Y%d, Y%d", 8+c, 4+c)
+			} else {
+				q.i("VPXOR %s, Y%d, Y%d", q.bytesOf("signs", 0x80), 8+c, 4+c)
+			}
+		}
+		for t := range q.tokens {
+			if q.level != "AVX2" {
+				q.i("VPXOR X12, X12, X12")
+			}
+			for c := range 4 {
+				if q.level != "AVX2" {
+					q.i("VPBROADCASTQ %s, Y13", token("SI", t, 8*c))
+					q.vnni("VPDPBUSD", 13, 4+c, 12)
+					continue
+				}
+				q.i("VPBROADCASTQ %s, Y12; VPSIGNB Y%d, Y12, Y12; VPMADDUBSW Y12, Y%d, Y12", token("SI", t, 8*c), 8+c, 4+c)
+				q.i("VPMADDWD %d(DI)(CX*2), Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt, t, t)
+			}
+			if q.level != "AVX2" {
+				q.i("VPMULLD %d(DI)(CX*2), Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt, t, t)
+			}
+		}
+		q.i("ADDQ $32, SI")
+	})
 }

@@ -41,9 +41,7 @@ var types32 = []type32{
 	}},
 	{name: "IQ4_NL", block: 18, isSigned: true, scale: halfAt(0), unpack: func(q *quad) {
 		q.fours(2)
-		for i := range 4 {
-			q.lookup(q.table("iq4Codes", iq4Codes), 4+i, 8+i)
-		}
+		q.iq4Codes()
 	}},
 	{name: "MXFP4", block: 17, offset: mxfp4Offset, scale: exponentAt0, unpack: func(q *quad) {
 		q.fours(1)
@@ -55,6 +53,13 @@ var types32 = []type32{
 			q.lookup(q.table("mxfp4Codes", t), 4+i, 4+i)
 		}
 	}},
+}
+
+// iq4Codes replaces codes in Y4 to Y7 by their values, in Y8 to Y11.
+func (q *quad) iq4Codes() {
+	for i := range 4 {
+		q.lookup(q.table("iq4Codes", iq4Codes), 4+i, 8+i)
+	}
 }
 
 func halfAt(off int) func(q *quad) { return func(q *quad) { q.halves(off, 12) } }
@@ -106,33 +111,72 @@ func (q *quad) byteOfDwords(c int) string {
 }
 
 // unit32 writes the unit of a type for some tokens.
-func unit32(f *file, typ type32, tokens int) {
-	q := &quad{file: f, tokens: tokens, block: typ.block, elems: 32, ratio: 3}
-	q.unit(unitName(typ.name, "AVX2", tokens), func() {
+func unit32(f *file, level string, typ type32, tokens int) {
+	q := &quad{file: f, level: level, tokens: tokens, block: typ.block, elems: 32, ratio: 3}
+	isDot := level == "AVXVNNI"
+	q.unit(unitName(typ.name, level, tokens), func() {
 		for t := range tokens {
 			q.i("VXORPS Y%d, Y%d, Y%d", t, t, t)
 		}
-		if typ.isSigned {
+		switch {
+		case isDot:
+			q.i("VMOVDQU %s, Y15", q.bytesOf("signs", 0x80))
+		default:
 			q.i("VMOVDQU %s, Y15", q.wordsOf("ones", 1))
 		}
 	}, func() {
 		typ.unpack(q)
 		typ.scale(q)
-		if typ.isSigned {
-			for c := range 4 {
-				q.i("VPABSB Y%d, Y%d", 8+c, 4+c)
+		offset := typ.offset
+		for c := 4; c < 8 && typ.isSigned; c++ {
+			if isDot {
+				q.i("VPXOR Y15, Y%d, Y%d", c+4, c)
+				offset = 128
+			} else {
+				q.i("VPABSB Y%d, Y%d", c+4, c)
 			}
 		}
 		for t := range tokens {
-			if typ.isSigned {
+			switch {
+			case isDot:
+				q.dotProducts(t, offset)
+			case typ.isSigned:
 				q.signedProducts(t)
-			} else {
+			default:
 				q.smallProducts(t)
+				q.lessOffset(t, offset)
 			}
 			q.finish32(&typ, t)
 		}
 		q.i("ADDQ $32, SI; ADDQ $4, R12; ADDQ $4, R13")
 	}, nil)
+}
+
+// dotProducts leaves the products of unsigned codes in Y4 to Y7 with token t in Y13.
+func (q *quad) dotProducts(t, offset int) {
+	if offset == 0 {
+		q.i("VPXOR X13, X13, X13")
+	} else {
+		q.offsetOf(t, offset, 13)
+	}
+	for c := range 4 {
+		q.i("VPBROADCASTQ %s, Y8", token("SI", t, 8*c))
+		q.vnni("VPDPBUSD", 8, 4+c, 13)
+	}
+}
+
+// offsetOf leaves what the offset of codes takes from the products with token t in register d: the sum of
+// 32 codes fits the lower word of its dword, and each row has it twice.
+func (q *quad) offsetOf(t, offset, d int) {
+	q.i("VPBROADCASTD %s, Y%d; VPMADDWD %s, Y%d, Y%d", token("R13", t, 0), d, q.wordsOf(fmt.Sprintf("less%d", offset), int16(-offset/2), 0), d, d)
+}
+
+// lessOffset takes the offset of codes from the products in Y13.
+func (q *quad) lessOffset(t, offset int) {
+	if offset != 0 {
+		q.offsetOf(t, offset, 8)
+		q.i("VPADDD Y8, Y13, Y13")
+	}
 }
 
 // signedProducts leaves the products of signed codes in Y8 to Y11, whose magnitudes are in Y4 to Y7,
@@ -159,16 +203,11 @@ func (q *quad) smallProducts(t int) {
 		q.i("VPBROADCASTQ %s, Y%d; VPMADDUBSW Y%d, Y%d, Y%d", token("SI", t, 8*c), 8+c, 8+c, 4+c, 8+c)
 	}
 	q.i("VPADDW Y9, Y8, Y8; VPADDW Y11, Y10, Y10; VPADDW Y10, Y8, Y8")
-	q.i("VPMADDWD %s, Y8, Y13", q.wordsOf("ones", 1))
+	q.i("VPMADDWD Y15, Y8, Y13")
 }
 
 // finish32 adds the products in Y13 to token t's sums.
 func (q *quad) finish32(typ *type32, t int) {
-	if typ.offset != 0 {
-		// The sum of 32 codes fits the lower word of its dword; each row has it twice.
-		q.i("VPBROADCASTD %s, Y8; VPMADDWD %s, Y8, Y8; VPADDD Y8, Y13, Y13",
-			token("R13", t, 0), q.wordsOf(fmt.Sprintf("less%d", typ.offset), int16(-typ.offset/2), 0))
-	}
 	if typ.isSigned {
 		q.i("VCVTDQ2PS Y13, Y13; VBROADCASTSS %s, Y14; VMULPS Y12, Y14, Y14; VFMADD231PS Y14, Y13, Y%d", token("R12", t, 0), t)
 		return

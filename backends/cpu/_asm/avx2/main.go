@@ -62,23 +62,31 @@ func (t *table) add(typ, form string, tokens int) {
 
 // files makes the assembly, and lists what there is in tables.
 func files() (files []*file, tables []*table) {
-	b32, b256, floats := newFile("avx2_blocks32_amd64.s"), newFile("avx2_blocks256_amd64.s"), newFile("avx2_floats_amd64.s")
-	avx2 := &table{level: "AVX2"}
+	for _, level := range []string{"AVX2", "AVXVNNI"} {
+		units := &table{level: level}
+		b32 := newFile(strings.ToLower(level) + "_blocks32_amd64.s")
+		b256 := newFile(strings.ToLower(level) + "_blocks256_amd64.s")
+		for tokens := 1; tokens <= 4; tokens++ {
+			for _, t := range types32 {
+				unit32(b32, level, t, tokens)
+				units.add(t.name, "blocks32", tokens)
+			}
+			for _, t := range types256 {
+				unit256(b256, level, t, tokens)
+				units.add(t.name, "blocks256", tokens)
+			}
+		}
+		files = append(files, b32, b256)
+		tables = append(tables, units)
+	}
+	floats := newFile("avx2_floats_amd64.s")
 	for tokens := 1; tokens <= 4; tokens++ {
-		for _, t := range types32 {
-			unit32(b32, t, tokens)
-			avx2.add(t.name, "blocks32", tokens)
-		}
-		for _, t := range types256 {
-			unit256(b256, t, tokens)
-			avx2.add(t.name, "blocks256", tokens)
-		}
 		for _, t := range typesFloat {
 			unitFloat(floats, t, tokens)
-			avx2.add(t.name, "floats", tokens)
+			tables[0].add(t.name, "floats", tokens)
 		}
 	}
-	return []*file{b32, b256, floats}, []*table{avx2}
+	return append(files, floats), tables
 }
 
 // stubs returns the Go file that declares units and lists them.

@@ -28,10 +28,12 @@ import (
 // A quad is a unit of four rows.
 type quad struct {
 	*file
+	level   string
 	tokens  int
-	scratch int // bytes at DI
-	block   int // bytes of a block of weights
-	elems   int // elements of a block
+	scratch int  // bytes at DI
+	block   int  // bytes of a block of weights
+	elems   int  // elements of a block
+	dots    bool // whether products of small codes are added by VPDPBUSD
 	// ratio is how many bytes of codes there are for a byte of scales: a power of two, by its exponent.
 	ratio int
 }
@@ -151,8 +153,16 @@ func (q *quad) table(name string, v [16]int8) string {
 	return q.constant(name, b)
 }
 
-// halves loads the binary16 at off of each row as floats, two of each row, into register d.
+// halves loads the binary16 at off of each row as floats, two of each row, into register d. It reads 16
+// bytes of a row from off on. Y13 is used.
 func (q *quad) halves(off, d int) {
+	q.i("VMOVD %d(R8), X%d; VPUNPCKLWD %d(R9), X%d, X%d", off, d, off, d, d)
+	q.i("VMOVD %d(R10), X13; VPUNPCKLWD %d(R11), X13, X13; VPUNPCKLDQ X13, X%d, X%d", off, off, d, d)
+	q.i("VPUNPCKLWD X%d, X%d, X%d; VCVTPH2PS X%d, Y%d", d, d, d, d, d)
+}
+
+// halvesAtEnd is halves where a row may end behind the number.
+func (q *quad) halvesAtEnd(off, d int) {
 	q.i("MOVWLZX %d(R8), CX; VMOVD CX, X%d", off, d)
 	for r := 1; r < 4; r++ {
 		q.i("VPINSRW $%d, %d(%s), X%d, X%d", r, off, rows[r], d, d)
