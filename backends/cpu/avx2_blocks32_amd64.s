@@ -96,7 +96,7 @@ DATA less12<>+24(SB)/8, $0x0000fffa0000fffa
 GLOBL less12<>(SB), RODATA|NOPTR, $32
 
 // func dotQ80AVX2x1(p *product)
-TEXT ·dotQ80AVX2x1(SB), 0, $32-8
+TEXT ·dotQ80AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -210,7 +210,7 @@ block2:
 	RET
 
 // func dotQ40AVX2x1(p *product)
-TEXT ·dotQ40AVX2x1(SB), 0, $32-8
+TEXT ·dotQ40AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -316,7 +316,7 @@ block4:
 	RET
 
 // func dotQ41AVX2x1(p *product)
-TEXT ·dotQ41AVX2x1(SB), 0, $32-8
+TEXT ·dotQ41AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -423,7 +423,7 @@ block6:
 	RET
 
 // func dotQ50AVX2x1(p *product)
-TEXT ·dotQ50AVX2x1(SB), 0, $32-8
+TEXT ·dotQ50AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -554,7 +554,7 @@ block8:
 	RET
 
 // func dotQ51AVX2x1(p *product)
-TEXT ·dotQ51AVX2x1(SB), 0, $32-8
+TEXT ·dotQ51AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -686,7 +686,7 @@ block10:
 	RET
 
 // func dotIQ4NLAVX2x1(p *product)
-TEXT ·dotIQ4NLAVX2x1(SB), 0, $32-8
+TEXT ·dotIQ4NLAVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -808,7 +808,7 @@ block12:
 	RET
 
 // func dotMXFP4AVX2x1(p *product)
-TEXT ·dotMXFP4AVX2x1(SB), 0, $32-8
+TEXT ·dotMXFP4AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -927,7 +927,7 @@ block14:
 	RET
 
 // func dotQ80AVX2x2(p *product)
-TEXT ·dotQ80AVX2x2(SB), 0, $32-8
+TEXT ·dotQ80AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1069,7 +1069,7 @@ block16:
 	RET
 
 // func dotQ40AVX2x2(p *product)
-TEXT ·dotQ40AVX2x2(SB), 0, $32-8
+TEXT ·dotQ40AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1199,7 +1199,7 @@ block18:
 	RET
 
 // func dotQ41AVX2x2(p *product)
-TEXT ·dotQ41AVX2x2(SB), 0, $32-8
+TEXT ·dotQ41AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1331,7 +1331,7 @@ block20:
 	RET
 
 // func dotQ50AVX2x2(p *product)
-TEXT ·dotQ50AVX2x2(SB), 0, $32-8
+TEXT ·dotQ50AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1486,7 +1486,7 @@ block22:
 	RET
 
 // func dotQ51AVX2x2(p *product)
-TEXT ·dotQ51AVX2x2(SB), 0, $32-8
+TEXT ·dotQ51AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1643,7 +1643,7 @@ block24:
 	RET
 
 // func dotIQ4NLAVX2x2(p *product)
-TEXT ·dotIQ4NLAVX2x2(SB), 0, $32-8
+TEXT ·dotIQ4NLAVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1793,7 +1793,7 @@ block26:
 	RET
 
 // func dotMXFP4AVX2x2(p *product)
-TEXT ·dotMXFP4AVX2x2(SB), 0, $32-8
+TEXT ·dotMXFP4AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1936,7 +1936,7 @@ block28:
 	RET
 
 // func dotQ80AVX2x3(p *product)
-TEXT ·dotQ80AVX2x3(SB), 0, $32-8
+TEXT ·dotQ80AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2106,7 +2106,7 @@ block30:
 	RET
 
 // func dotQ40AVX2x3(p *product)
-TEXT ·dotQ40AVX2x3(SB), 0, $32-8
+TEXT ·dotQ40AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2260,7 +2260,7 @@ block32:
 	RET
 
 // func dotQ41AVX2x3(p *product)
-TEXT ·dotQ41AVX2x3(SB), 0, $32-8
+TEXT ·dotQ41AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2417,7 +2417,7 @@ block34:
 	RET
 
 // func dotQ50AVX2x3(p *product)
-TEXT ·dotQ50AVX2x3(SB), 0, $32-8
+TEXT ·dotQ50AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2596,7 +2596,7 @@ block36:
 	RET
 
 // func dotQ51AVX2x3(p *product)
-TEXT ·dotQ51AVX2x3(SB), 0, $32-8
+TEXT ·dotQ51AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2778,7 +2778,7 @@ block38:
 	RET
 
 // func dotIQ4NLAVX2x3(p *product)
-TEXT ·dotIQ4NLAVX2x3(SB), 0, $32-8
+TEXT ·dotIQ4NLAVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2956,7 +2956,7 @@ block40:
 	RET
 
 // func dotMXFP4AVX2x3(p *product)
-TEXT ·dotMXFP4AVX2x3(SB), 0, $32-8
+TEXT ·dotMXFP4AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3123,7 +3123,7 @@ block42:
 	RET
 
 // func dotQ80AVX2x4(p *product)
-TEXT ·dotQ80AVX2x4(SB), 0, $32-8
+TEXT ·dotQ80AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3321,7 +3321,7 @@ block44:
 	RET
 
 // func dotQ40AVX2x4(p *product)
-TEXT ·dotQ40AVX2x4(SB), 0, $32-8
+TEXT ·dotQ40AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3499,7 +3499,7 @@ block46:
 	RET
 
 // func dotQ41AVX2x4(p *product)
-TEXT ·dotQ41AVX2x4(SB), 0, $32-8
+TEXT ·dotQ41AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3681,7 +3681,7 @@ block48:
 	RET
 
 // func dotQ50AVX2x4(p *product)
-TEXT ·dotQ50AVX2x4(SB), 0, $32-8
+TEXT ·dotQ50AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3884,7 +3884,7 @@ block50:
 	RET
 
 // func dotQ51AVX2x4(p *product)
-TEXT ·dotQ51AVX2x4(SB), 0, $32-8
+TEXT ·dotQ51AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -4091,7 +4091,7 @@ block52:
 	RET
 
 // func dotIQ4NLAVX2x4(p *product)
-TEXT ·dotIQ4NLAVX2x4(SB), 0, $32-8
+TEXT ·dotIQ4NLAVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -4297,7 +4297,7 @@ block54:
 	RET
 
 // func dotMXFP4AVX2x4(p *product)
-TEXT ·dotMXFP4AVX2x4(SB), 0, $32-8
+TEXT ·dotMXFP4AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)

@@ -7,7 +7,7 @@
 
 
 // func dotF32AVX2x1(p *product)
-TEXT ·dotF32AVX2x1(SB), 0, $32-8
+TEXT ·dotF32AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -97,7 +97,7 @@ done7:
 	RET
 
 // func dotF16AVX2x1(p *product)
-TEXT ·dotF16AVX2x1(SB), 0, $32-8
+TEXT ·dotF16AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -191,7 +191,7 @@ done14:
 	RET
 
 // func dotBF16AVX2x1(p *product)
-TEXT ·dotBF16AVX2x1(SB), 0, $32-8
+TEXT ·dotBF16AVX2x1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -293,7 +293,7 @@ done21:
 	RET
 
 // func dotF32AVX2x2(p *product)
-TEXT ·dotF32AVX2x2(SB), 0, $32-8
+TEXT ·dotF32AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -409,7 +409,7 @@ done28:
 	RET
 
 // func dotF16AVX2x2(p *product)
-TEXT ·dotF16AVX2x2(SB), 0, $32-8
+TEXT ·dotF16AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -529,7 +529,7 @@ done35:
 	RET
 
 // func dotBF16AVX2x2(p *product)
-TEXT ·dotBF16AVX2x2(SB), 0, $32-8
+TEXT ·dotBF16AVX2x2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -657,7 +657,7 @@ done42:
 	RET
 
 // func dotF32AVX2x3(p *product)
-TEXT ·dotF32AVX2x3(SB), 0, $32-8
+TEXT ·dotF32AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -799,7 +799,7 @@ done49:
 	RET
 
 // func dotF16AVX2x3(p *product)
-TEXT ·dotF16AVX2x3(SB), 0, $32-8
+TEXT ·dotF16AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -945,7 +945,7 @@ done56:
 	RET
 
 // func dotBF16AVX2x3(p *product)
-TEXT ·dotBF16AVX2x3(SB), 0, $32-8
+TEXT ·dotBF16AVX2x3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1099,7 +1099,7 @@ done63:
 	RET
 
 // func dotF32AVX2x4(p *product)
-TEXT ·dotF32AVX2x4(SB), 0, $32-8
+TEXT ·dotF32AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1201,7 +1201,7 @@ store69:
 	RET
 
 // func dotF16AVX2x4(p *product)
-TEXT ·dotF16AVX2x4(SB), 0, $32-8
+TEXT ·dotF16AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1305,7 +1305,7 @@ store75:
 	RET
 
 // func dotBF16AVX2x4(p *product)
-TEXT ·dotBF16AVX2x4(SB), 0, $32-8
+TEXT ·dotBF16AVX2x4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)

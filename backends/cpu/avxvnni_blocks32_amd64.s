@@ -111,7 +111,7 @@ DATA less12<>+24(SB)/8, $0x0000fffa0000fffa
 GLOBL less12<>(SB), RODATA|NOPTR, $32
 
 // func dotQ80AVXVNNIx1(p *product)
-TEXT ·dotQ80AVXVNNIx1(SB), 0, $32-8
+TEXT ·dotQ80AVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -216,7 +216,7 @@ block2:
 	RET
 
 // func dotQ40AVXVNNIx1(p *product)
-TEXT ·dotQ40AVXVNNIx1(SB), 0, $32-8
+TEXT ·dotQ40AVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -317,7 +317,7 @@ block4:
 	RET
 
 // func dotQ41AVXVNNIx1(p *product)
-TEXT ·dotQ41AVXVNNIx1(SB), 0, $32-8
+TEXT ·dotQ41AVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -421,7 +421,7 @@ block6:
 	RET
 
 // func dotQ50AVXVNNIx1(p *product)
-TEXT ·dotQ50AVXVNNIx1(SB), 0, $32-8
+TEXT ·dotQ50AVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -547,7 +547,7 @@ block8:
 	RET
 
 // func dotQ51AVXVNNIx1(p *product)
-TEXT ·dotQ51AVXVNNIx1(SB), 0, $32-8
+TEXT ·dotQ51AVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -676,7 +676,7 @@ block10:
 	RET
 
 // func dotIQ4NLAVXVNNIx1(p *product)
-TEXT ·dotIQ4NLAVXVNNIx1(SB), 0, $32-8
+TEXT ·dotIQ4NLAVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -789,7 +789,7 @@ block12:
 	RET
 
 // func dotMXFP4AVXVNNIx1(p *product)
-TEXT ·dotMXFP4AVXVNNIx1(SB), 0, $32-8
+TEXT ·dotMXFP4AVXVNNIx1(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -903,7 +903,7 @@ block14:
 	RET
 
 // func dotQ80AVXVNNIx2(p *product)
-TEXT ·dotQ80AVXVNNIx2(SB), 0, $32-8
+TEXT ·dotQ80AVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1027,7 +1027,7 @@ block16:
 	RET
 
 // func dotQ40AVXVNNIx2(p *product)
-TEXT ·dotQ40AVXVNNIx2(SB), 0, $32-8
+TEXT ·dotQ40AVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1147,7 +1147,7 @@ block18:
 	RET
 
 // func dotQ41AVXVNNIx2(p *product)
-TEXT ·dotQ41AVXVNNIx2(SB), 0, $32-8
+TEXT ·dotQ41AVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1273,7 +1273,7 @@ block20:
 	RET
 
 // func dotQ50AVXVNNIx2(p *product)
-TEXT ·dotQ50AVXVNNIx2(SB), 0, $32-8
+TEXT ·dotQ50AVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1418,7 +1418,7 @@ block22:
 	RET
 
 // func dotQ51AVXVNNIx2(p *product)
-TEXT ·dotQ51AVXVNNIx2(SB), 0, $32-8
+TEXT ·dotQ51AVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1569,7 +1569,7 @@ block24:
 	RET
 
 // func dotIQ4NLAVXVNNIx2(p *product)
-TEXT ·dotIQ4NLAVXVNNIx2(SB), 0, $32-8
+TEXT ·dotIQ4NLAVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1701,7 +1701,7 @@ block26:
 	RET
 
 // func dotMXFP4AVXVNNIx2(p *product)
-TEXT ·dotMXFP4AVXVNNIx2(SB), 0, $32-8
+TEXT ·dotMXFP4AVXVNNIx2(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1834,7 +1834,7 @@ block28:
 	RET
 
 // func dotQ80AVXVNNIx3(p *product)
-TEXT ·dotQ80AVXVNNIx3(SB), 0, $32-8
+TEXT ·dotQ80AVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -1977,7 +1977,7 @@ block30:
 	RET
 
 // func dotQ40AVXVNNIx3(p *product)
-TEXT ·dotQ40AVXVNNIx3(SB), 0, $32-8
+TEXT ·dotQ40AVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2116,7 +2116,7 @@ block32:
 	RET
 
 // func dotQ41AVXVNNIx3(p *product)
-TEXT ·dotQ41AVXVNNIx3(SB), 0, $32-8
+TEXT ·dotQ41AVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2264,7 +2264,7 @@ block34:
 	RET
 
 // func dotQ50AVXVNNIx3(p *product)
-TEXT ·dotQ50AVXVNNIx3(SB), 0, $32-8
+TEXT ·dotQ50AVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2428,7 +2428,7 @@ block36:
 	RET
 
 // func dotQ51AVXVNNIx3(p *product)
-TEXT ·dotQ51AVXVNNIx3(SB), 0, $32-8
+TEXT ·dotQ51AVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2601,7 +2601,7 @@ block38:
 	RET
 
 // func dotIQ4NLAVXVNNIx3(p *product)
-TEXT ·dotIQ4NLAVXVNNIx3(SB), 0, $32-8
+TEXT ·dotIQ4NLAVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2752,7 +2752,7 @@ block40:
 	RET
 
 // func dotMXFP4AVXVNNIx3(p *product)
-TEXT ·dotMXFP4AVXVNNIx3(SB), 0, $32-8
+TEXT ·dotMXFP4AVXVNNIx3(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -2904,7 +2904,7 @@ block42:
 	RET
 
 // func dotQ80AVXVNNIx4(p *product)
-TEXT ·dotQ80AVXVNNIx4(SB), 0, $32-8
+TEXT ·dotQ80AVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3066,7 +3066,7 @@ block44:
 	RET
 
 // func dotQ40AVXVNNIx4(p *product)
-TEXT ·dotQ40AVXVNNIx4(SB), 0, $32-8
+TEXT ·dotQ40AVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3224,7 +3224,7 @@ block46:
 	RET
 
 // func dotQ41AVXVNNIx4(p *product)
-TEXT ·dotQ41AVXVNNIx4(SB), 0, $32-8
+TEXT ·dotQ41AVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3394,7 +3394,7 @@ block48:
 	RET
 
 // func dotQ50AVXVNNIx4(p *product)
-TEXT ·dotQ50AVXVNNIx4(SB), 0, $32-8
+TEXT ·dotQ50AVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3577,7 +3577,7 @@ block50:
 	RET
 
 // func dotQ51AVXVNNIx4(p *product)
-TEXT ·dotQ51AVXVNNIx4(SB), 0, $32-8
+TEXT ·dotQ51AVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3772,7 +3772,7 @@ block52:
 	RET
 
 // func dotIQ4NLAVXVNNIx4(p *product)
-TEXT ·dotIQ4NLAVXVNNIx4(SB), 0, $32-8
+TEXT ·dotIQ4NLAVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)
@@ -3942,7 +3942,7 @@ block54:
 	RET
 
 // func dotMXFP4AVXVNNIx4(p *product)
-TEXT ·dotMXFP4AVXVNNIx4(SB), 0, $32-8
+TEXT ·dotMXFP4AVXVNNIx4(SB), NOSPLIT, $32-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), CX
 	MOVQ CX, left-8(SP)

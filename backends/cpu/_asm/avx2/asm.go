@@ -32,11 +32,6 @@ func (f *file) i(format string, args ...any) {
 	}
 }
 
-// note writes a comment line before what follows.
-func (f *file) note(format string, args ...any) {
-	fmt.Fprintf(&f.text, "\t// "+format+"\n", args...)
-}
-
 // label makes a new label; at sets it.
 func (f *file) label(name string) string {
 	f.labels++
@@ -52,7 +47,7 @@ func (f *file) fn(name, signature string, frame, args int, doc string) {
 		fmt.Fprintf(&f.text, "// %s\n", strings.TrimSpace(line))
 	}
 	flags := "0"
-	if frame == 0 {
+	if frame <= 64 {
 		flags = "NOSPLIT"
 	}
 	fmt.Fprintf(&f.text, "TEXT ·%s(SB), %s, $%d-%d\n", name, flags, frame, args)
@@ -87,6 +82,14 @@ func (f *file) wordsOf(name string, v ...int16) string {
 func (f *file) dwordsOf(name string, v uint32) string {
 	var b []byte
 	for range 8 {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return f.constant(name, b)
+}
+
+func (f *file) dwordsList(name string, v []uint32) string {
+	var b []byte
+	for _, v := range v {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	return f.constant(name, b)

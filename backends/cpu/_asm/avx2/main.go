@@ -86,7 +86,10 @@ func files() (files []*file, tables []*table) {
 			tables[0].add(t.name, "floats", tokens)
 		}
 	}
-	return append(files, floats), tables
+	records, decode := newFile("avx2_round_amd64.s"), newFile("avx2_decode_amd64.s")
+	roundUnits(records)
+	decoders(decode)
+	return append(files, floats, records, decode), tables
 }
 
 // stubs returns the Go file that declares units and lists them.
