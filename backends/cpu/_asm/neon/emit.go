@@ -117,6 +117,7 @@ func (g *gen) pairs(d, n, m int) { g.f("VADDP V%d.S4, V%d.S4, V%d.S4", m, n, d) 
 
 // load16 and load32 load one register or two that follow each other.
 func (g *gen) load16(d int, base string, off int) { g.f("FMOVQ %d(%s), F%d", off, base, d) }
+
 func (g *gen) load32(d int, base string, off int) {
 	g.f("FLDPQ %d(%s), (F%d, F%d)", off, base, d, d+1)
 }
