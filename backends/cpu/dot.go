@@ -176,7 +176,7 @@ func roundBlock(q []int8, x []float32) (scale float32) {
 		}
 	}
 	for i, v := range x {
-		v *= inv
+		v = float32(v * inv) // rounded before the half: no fused multiply-add, so that all processors agree
 		// Half away from zero: adding a half and cutting off needs no call.
 		if v < 0 {
 			q[i] = int8(v - 0.5)
