@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -83,34 +82,6 @@ func (t *Tokenizer) loadBPE(r *reader, pre preTokenizer) {
 
 // byteName is the text of the token of a byte where the vocabulary is not byte-level.
 func byteName(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
-
-// loadMerges fills the table. A merge is two texts with a space between; the first text may begin with one.
-func (t *Tokenizer) loadMerges(merges []string) {
-	t.bpe.merges = newPairTable(len(merges))
-	var both []byte
-	for rank, m := range merges {
-		if m == "" {
-			continue
-		}
-		at := strings.IndexByte(m[1:], ' ') + 1
-		if at == 0 {
-			continue
-		}
-		left, right := m[:at], m[at+1:]
-		if left == "" || right == "" {
-			continue
-		}
-		if t.bpe.pre.rawUTF8 {
-			t.joins.addMerge(left, right)
-		}
-		both = append(append(both[:0], left...), right...)
-		into, ok := t.ids.find(both)
-		if !ok {
-			into = t.intern(string(both))
-		}
-		t.bpe.merges.add(t.intern(left), t.intern(right), uint32(rank), into)
-	}
-}
 
 // symbol returns the symbol whose text is text.
 func (t *Tokenizer) symbol(text string) (int32, bool) {
@@ -248,6 +219,11 @@ func (t *Tokenizer) encodeRawWord(dst []int32, sc *scratch, word []byte) []int32
 // stands for itself: it comes from tokens that were added to the vocabulary as they are.
 func decodeBytes(dst []byte, text string) []byte {
 	for len(text) > 0 {
+		if text[0] < utf8.RuneSelf { // as every ASCII character stands for itself
+			dst = append(dst, text[0])
+			text = text[1:]
+			continue
+		}
 		r, n, ok := decodeLoose(text)
 		if ok && int(r) < len(runeBytes) && runeBytes[r] != 0 && utf8.RuneLen(r) == n {
 			dst = append(dst, byte(runeBytes[r]-1))
