@@ -116,6 +116,9 @@ func (l *Loaded) Drop() error {
 	}, true)
 }
 
+// Tokens returns how many tokens the sequence has.
+func (l *Loaded) Tokens() int { return int(l.record.last) + 1 }
+
 // Commit makes the sequence one of the cache's. Errors: ErrStale if the cache has changed since LoadSeq, ErrClosed.
 func (l *Loaded) Commit() error {
 	c, q := l.c, l.seq
