@@ -54,7 +54,7 @@ func emitFloats(f *file, typ floatType, tokens int) {
 
 	f.op("MOVQ", "p+0(FP)", regA)
 	f.op("MOVQ", "product_rows("+regA+")", regRows)
-	f.op("MOVQ", "product_w("+regA+")", regRow)
+	f.op("MOVQ", "product_w("+regA+")", "R12")
 	f.op("MOVQ", "product_dst("+regA+")", regDst)
 	f.op("MOVQ", "product_xStride("+regA+")", regXS)
 	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regXS, regXS), regXS3)
@@ -64,7 +64,7 @@ func emitFloats(f *file, typ floatType, tokens int) {
 
 	f.place(row)
 	f.op("MOVQ", "p+0(FP)", regA)
-	f.op("MOVQ", regRow, regW)
+	f.op("MOVQ", "R12", regW)
 	f.op("MOVQ", "product_x("+regA+")", regX)
 	f.op("MOVQ", "product_k("+regA+")", regB)
 	for _, sums := range acc {
@@ -118,7 +118,7 @@ func emitFloats(f *file, typ floatType, tokens int) {
 	}
 	f.op("ADDQ", "$4", regDst)
 	f.op("MOVQ", "p+0(FP)", regA)
-	f.op("ADDQ", "product_wStride("+regA+")", regRow)
+	f.op("ADDQ", "product_wStride("+regA+")", "R12")
 	f.op("DECQ", regRows)
 	f.op("JNZ", row)
 	f.op("VZEROUPPER")
