@@ -15,6 +15,7 @@ const (
 	regSum     = "R11" // the first token's sums of the block
 	regBlocks  = "CX"  // blocks left
 	regRows    = "BX"  // rows left
+	regRow     = "R11" // floats only: the first row
 	regAhead   = "R12" // what is fetched ahead: the next rows, as if one after the other
 	regDst     = "R13" // its first result
 	regA       = "AX"  // at hand
