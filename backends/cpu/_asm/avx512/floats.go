@@ -37,72 +37,76 @@ var floatTypes = []floatType{
 	}},
 }
 
-// partials are the sums of a token and row, which hide the latency of the multiply-add.
-const partials = 2
+// ahead is how far before what is multiplied memory is fetched, in bytes of a row.
+const ahead = 1024
 
-// unitFloats is a row unit for floats. Rows are taken two at a time, for the tokens' floats may come from
-// the second cache.
+// unitFloats is a row unit for floats. Rows are taken four at a time, as the tokens' floats may have to come
+// from the second cache, with one vector of sums for each row and token.
 type unitFloats struct {
 	unit
 	floatType
-	w   []vec   // of each row
-	x   vec     // of a token
-	sum [][]vec // of each row and token, several
+	w   [4]vec // of each row
+	x   vec    // of a token
+	sum [4][]vec
 }
 
 func emitFloats(f *file, typ floatType, tokens int) {
-	u := &unitFloats{unit: unit{file: f, tokens: tokens, rows: 2}, floatType: typ}
-	u.w, u.x = u.several(2), u.take()
-	for range 2 * tokens {
-		u.sum = append(u.sum, u.several(partials))
+	u := &unitFloats{unit: unit{file: f, tokens: tokens, rows: 4}, floatType: typ}
+	u.x = u.take()
+	for r := range u.rows {
+		u.w[r], u.sum[r] = u.take(), u.several(tokens)
 	}
 	name := fmt.Sprintf("dot%sAVX512x%d", typ.name, tokens)
 	f.function(fmt.Sprintf("func %s(p *product)", name), name, 0, 8)
-	rows, two, done := f.label("rows"), f.label("two"), f.label("done")
+	rows, full, single, done := f.label("rows"), f.label("full"), f.label("single"), f.label("done")
 	f.op("MOVQ", "p+0(FP)", regA)
 	f.op("MOVQ", "product_rows("+regA+")", regRows)
 	f.op("MOVQ", "product_w("+regA+")", regRow)
 	f.op("MOVQ", "product_dst("+regA+")", regDst)
 	f.op("MOVQ", "product_wStride("+regA+")", regStride)
+	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regStride, regStride), regStride3)
 	f.op("MOVQ", "product_xStride("+regA+")", regXS)
 	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regXS, regXS), regXS3)
 	f.tailMask("product_k("+regA+")", "$15")
 
 	f.place(rows)
 	f.op("MOVQ", regRow, regW)
-	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regW, regStride), regAhead)
-	f.op("CMPQ", regRows, "$2")
-	f.op("CMOVQLE", regW, regAhead) // these are the last ones
-	f.op("JGE", two)
+	f.op("CMPQ", regRows, "$4")
+	f.op("JGE", full)
 	f.op("XORL", regStride, regStride)
-	f.place(two)
+	f.op("XORL", regStride3, regStride3)
+	f.place(full)
 	u.products()
 
 	f.op("MOVQ", "p+0(FP)", regA)
 	f.op("MOVQ", "product_dstStride("+regA+")", regX)
 	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regX, regX), regB)
-	for _, v := range u.sum {
-		f.horizontal(v, u.x)
-	}
-	result := func(r, t int) string { return strided(regDst, regX, regB, t).at(4 * r) }
+	f.op("CMPQ", regRows, "$4")
+	f.op("JLT", single)
 	for t := range tokens {
-		f.op("VMOVSS", u.sum[t][0].x(), result(0, t))
+		u.sums(t)
+		f.op("VMOVUPS", u.sum[0][t].x(), strided(regDst, regX, regB, t).at(0))
 	}
-	f.op("CMPQ", regRows, "$2")
-	f.op("JLT", done)
+	f.op("ADDQ", "$16", regDst)
+	f.op("LEAQ", fmt.Sprintf("(%s)(%s*4)", regRow, regStride), regRow)
+	f.op("SUBQ", "$4", regRows)
+	f.op("JNZ", rows)
+	f.op("JMP", done)
+	f.place(single)
 	for t := range tokens {
-		f.op("VMOVSS", u.sum[tokens+t][0].x(), result(1, t))
+		u.sums(t)
+		f.op("VMOVSS", u.sum[0][t].x(), strided(regDst, regX, regB, t).at(0))
 	}
-	f.op("ADDQ", "$8", regDst)
-	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regRow, regStride), regRow)
-	f.op("SUBQ", "$2", regRows)
+	f.op("ADDQ", "$4", regDst)
+	f.op("ADDQ", "product_wStride("+regA+")", regRow)
+	f.op("DECQ", regRows)
 	f.op("JNZ", rows)
 	f.place(done)
 	f.op("VZEROUPPER")
 	f.op("RET")
 }
 
-// products multiplies two rows with the tokens.
+// products multiplies the rows with the tokens.
 func (u *unitFloats) products() {
 	loop32, few, rest, sum := u.label("loop32"), u.label("few"), u.label("rest"), u.label("sum")
 	u.op("MOVQ", "p+0(FP)", regA)
@@ -118,13 +122,14 @@ func (u *unitFloats) products() {
 	u.op("JZ", few)
 	u.op("PCALIGN", "$32")
 	u.place(loop32)
-	for i := 0; i < 64*u.floatType.size; i += 64 {
-		u.op("PREFETCHT0", place{base: regAhead}.at(i))
+	for r := range u.rows {
+		u.op("PREFETCHT0", u.weights(r).at(ahead))
+		if u.floatType.size == 4 {
+			u.op("PREFETCHT0", u.weights(r).at(ahead+64))
+		}
 	}
-	u.op("ADDQ", imm(64*u.floatType.size), regAhead)
-	for i := range partials {
-		u.step(i, i, false)
-	}
+	u.step(0, false)
+	u.step(1, false)
 	u.op("ADDQ", imm(32*u.floatType.size), regW)
 	u.op("ADDQ", "$128", regX)
 	u.op("DECQ", regBlocks)
@@ -133,19 +138,19 @@ func (u *unitFloats) products() {
 	u.place(few)
 	u.op("TESTQ", "$16", regB)
 	u.op("JZ", rest)
-	u.step(0, 0, false)
+	u.step(0, false)
 	u.op("ADDQ", imm(16*u.floatType.size), regW)
 	u.op("ADDQ", "$64", regX)
 
 	u.place(rest)
 	u.op("ANDQ", "$15", regB)
 	u.op("JZ", sum)
-	u.step(0, 1, true)
+	u.step(0, true)
 	u.place(sum)
 }
 
-// step multiplies the i-th 16 weights of two rows, or the rest, and adds to partial sums of number to.
-func (u *unitFloats) step(i, to int, tail bool) {
+// step multiplies the i-th 16 weights of the rows, or the rest.
+func (u *unitFloats) step(i int, tail bool) {
 	for r, w := range u.w {
 		u.load(u.file, u.weights(r).at(16*i*u.floatType.size), w, tail)
 	}
@@ -156,9 +161,29 @@ func (u *unitFloats) step(i, to int, tail bool) {
 			u.op("VMOVUPS", u.token(regX, t).at(64*i), u.x)
 		}
 		for r, w := range u.w {
-			u.op("VFMADD231PS", u.x, w, u.sum[r*u.tokens+t][to])
+			u.op("VFMADD231PS", u.x, w, u.sum[r][t])
 		}
 	}
+}
+
+// sums adds up a token's vectors: the rows' sums are the first elements of that of the first row.
+func (u *unitFloats) sums(t int) {
+	v := func(r int) vec { return u.sum[r][t] }
+	for r := range u.rows {
+		u.op("VEXTRACTF64X4", "$1", v(r), u.x.y())
+		u.op("VADDPS", u.x.y(), v(r).y(), v(r).y())
+		u.op("VEXTRACTF32X4", "$1", v(r).y(), u.x.x())
+		u.op("VADDPS", u.x.x(), v(r).x(), v(r).x())
+	}
+	// Four by four: pairs, and pairs of these.
+	pairs := func(a, b vec) {
+		u.op("VSHUFPS", "$0xDD", b.x(), a.x(), u.x.x())
+		u.op("VSHUFPS", "$0x88", b.x(), a.x(), a.x())
+		u.op("VADDPS", u.x.x(), a.x(), a.x())
+	}
+	pairs(v(0), v(1))
+	pairs(v(2), v(3))
+	pairs(v(0), v(2))
 }
 
 // tailMask sets K1 to as many bits as the lower bits of n say. It uses AX to CX.
@@ -171,14 +196,12 @@ func (f *file) tailMask(n, lower string) {
 	f.op("KMOVW", regB, "K1")
 }
 
-// horizontal adds up two or four vectors: the sum is the first element of the first one.
+// horizontal adds up four vectors: the sum is the first element of the first one.
 func (f *file) horizontal(v []vec, tmp vec) {
 	a := v[0]
 	f.op("VADDPS", v[1], a, a)
-	if len(v) == 4 {
-		f.op("VADDPS", v[3], v[2], v[2])
-		f.op("VADDPS", v[2], a, a)
-	}
+	f.op("VADDPS", v[3], v[2], v[2])
+	f.op("VADDPS", v[2], a, a)
 	f.op("VEXTRACTF64X4", "$1", a, tmp.y())
 	f.op("VADDPS", tmp.y(), a.y(), a.y())
 	f.op("VEXTRACTF32X4", "$1", a.y(), tmp.x())
