@@ -6,10 +6,11 @@
 #include "textflag.h"
 
 // func dotQ4_KAVX512x1(p *product)
-TEXT ·dotQ4_KAVX512x1(SB), NOSPLIT, $32-8
+TEXT ·dotQ4_KAVX512x1(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -33,7 +34,10 @@ rows1:
 
 full2:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -43,6 +47,12 @@ full2:
 	PCALIGN $32
 
 block3:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $288, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -161,7 +171,8 @@ block3:
 	JLT single4
 	VMOVQ X12, 0(R13)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows1
 	JMP done5
@@ -170,7 +181,8 @@ single4:
 	VMOVSS X12, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows1
 
@@ -179,10 +191,11 @@ done5:
 	RET 
 
 // func dotQ4_KAVX512x2(p *product)
-TEXT ·dotQ4_KAVX512x2(SB), NOSPLIT, $32-8
+TEXT ·dotQ4_KAVX512x2(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -206,7 +219,10 @@ rows6:
 
 full7:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -217,6 +233,12 @@ full7:
 	PCALIGN $32
 
 block8:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $288, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -375,7 +397,8 @@ block8:
 	VMOVQ X13, 0(R13)
 	VMOVQ X14, 0(R13)(AX*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows6
 	JMP done10
@@ -385,7 +408,8 @@ single9:
 	VMOVSS X14, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows6
 
@@ -394,10 +418,11 @@ done10:
 	RET 
 
 // func dotQ4_KAVX512x3(p *product)
-TEXT ·dotQ4_KAVX512x3(SB), NOSPLIT, $32-8
+TEXT ·dotQ4_KAVX512x3(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -421,7 +446,10 @@ rows11:
 
 full12:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -433,6 +461,12 @@ full12:
 	PCALIGN $32
 
 block13:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $288, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -631,7 +665,8 @@ block13:
 	VMOVQ X15, 0(R13)(AX*1)
 	VMOVQ X16, 0(R13)(AX*2)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows11
 	JMP done15
@@ -642,7 +677,8 @@ single14:
 	VMOVSS X16, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows11
 
@@ -651,10 +687,11 @@ done15:
 	RET 
 
 // func dotQ4_KAVX512x4(p *product)
-TEXT ·dotQ4_KAVX512x4(SB), NOSPLIT, $32-8
+TEXT ·dotQ4_KAVX512x4(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -678,7 +715,10 @@ rows16:
 
 full17:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -691,6 +731,12 @@ full17:
 	PCALIGN $32
 
 block18:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $288, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -929,7 +975,8 @@ block18:
 	VMOVQ X17, 0(R13)(AX*2)
 	VMOVQ X18, 0(R13)(R14*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows16
 	JMP done20
@@ -941,7 +988,8 @@ single19:
 	VMOVSS X18, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows16
 
@@ -950,10 +998,11 @@ done20:
 	RET 
 
 // func dotQ5_KAVX512x1(p *product)
-TEXT ·dotQ5_KAVX512x1(SB), NOSPLIT, $32-8
+TEXT ·dotQ5_KAVX512x1(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -978,7 +1027,10 @@ rows21:
 
 full22:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -988,6 +1040,13 @@ full22:
 	PCALIGN $32
 
 block23:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	ADDQ $352, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -1123,7 +1182,8 @@ block23:
 	JLT single24
 	VMOVQ X13, 0(R13)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows21
 	JMP done25
@@ -1132,7 +1192,8 @@ single24:
 	VMOVSS X13, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows21
 
@@ -1141,10 +1202,11 @@ done25:
 	RET 
 
 // func dotQ5_KAVX512x2(p *product)
-TEXT ·dotQ5_KAVX512x2(SB), NOSPLIT, $32-8
+TEXT ·dotQ5_KAVX512x2(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1169,7 +1231,10 @@ rows26:
 
 full27:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1180,6 +1245,13 @@ full27:
 	PCALIGN $32
 
 block28:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	ADDQ $352, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -1355,7 +1427,8 @@ block28:
 	VMOVQ X14, 0(R13)
 	VMOVQ X15, 0(R13)(AX*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows26
 	JMP done30
@@ -1365,7 +1438,8 @@ single29:
 	VMOVSS X15, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows26
 
@@ -1374,10 +1448,11 @@ done30:
 	RET 
 
 // func dotQ5_KAVX512x3(p *product)
-TEXT ·dotQ5_KAVX512x3(SB), NOSPLIT, $32-8
+TEXT ·dotQ5_KAVX512x3(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1402,7 +1477,10 @@ rows31:
 
 full32:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1414,6 +1492,13 @@ full32:
 	PCALIGN $32
 
 block33:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	ADDQ $352, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -1629,7 +1714,8 @@ block33:
 	VMOVQ X16, 0(R13)(AX*1)
 	VMOVQ X17, 0(R13)(AX*2)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows31
 	JMP done35
@@ -1640,7 +1726,8 @@ single34:
 	VMOVSS X17, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows31
 
@@ -1649,10 +1736,11 @@ done35:
 	RET 
 
 // func dotQ5_KAVX512x4(p *product)
-TEXT ·dotQ5_KAVX512x4(SB), NOSPLIT, $32-8
+TEXT ·dotQ5_KAVX512x4(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1677,7 +1765,10 @@ rows36:
 
 full37:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1690,6 +1781,13 @@ full37:
 	PCALIGN $32
 
 block38:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	ADDQ $352, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -1945,7 +2043,8 @@ block38:
 	VMOVQ X18, 0(R13)(AX*2)
 	VMOVQ X19, 0(R13)(R14*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows36
 	JMP done40
@@ -1957,7 +2056,8 @@ single39:
 	VMOVSS X19, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows36
 
@@ -1966,10 +2066,11 @@ done40:
 	RET 
 
 // func dotQ6_KAVX512x1(p *product)
-TEXT ·dotQ6_KAVX512x1(SB), NOSPLIT, $32-8
+TEXT ·dotQ6_KAVX512x1(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1989,7 +2090,10 @@ rows41:
 
 full42:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1999,6 +2103,14 @@ full42:
 	PCALIGN $32
 
 block43:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	PREFETCHT0 384(R12)
+	ADDQ $420, R12
 	VPBROADCASTD 206(SI), Y0
 	VPBROADCASTD 206(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -2112,7 +2224,8 @@ block43:
 	JLT single44
 	VMOVQ X14, 0(R13)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows41
 	JMP done45
@@ -2121,7 +2234,8 @@ single44:
 	VMOVSS X14, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows41
 
@@ -2130,10 +2244,11 @@ done45:
 	RET 
 
 // func dotQ6_KAVX512x2(p *product)
-TEXT ·dotQ6_KAVX512x2(SB), NOSPLIT, $32-8
+TEXT ·dotQ6_KAVX512x2(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2153,7 +2268,10 @@ rows46:
 
 full47:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2164,6 +2282,14 @@ full47:
 	PCALIGN $32
 
 block48:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	PREFETCHT0 384(R12)
+	ADDQ $420, R12
 	VPBROADCASTD 206(SI), Y0
 	VPBROADCASTD 206(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -2314,7 +2440,8 @@ block48:
 	VMOVQ X15, 0(R13)
 	VMOVQ X16, 0(R13)(AX*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows46
 	JMP done50
@@ -2324,7 +2451,8 @@ single49:
 	VMOVSS X16, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows46
 
@@ -2333,10 +2461,11 @@ done50:
 	RET 
 
 // func dotQ6_KAVX512x3(p *product)
-TEXT ·dotQ6_KAVX512x3(SB), NOSPLIT, $32-8
+TEXT ·dotQ6_KAVX512x3(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2356,7 +2485,10 @@ rows51:
 
 full52:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2368,6 +2500,14 @@ full52:
 	PCALIGN $32
 
 block53:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	PREFETCHT0 384(R12)
+	ADDQ $420, R12
 	VPBROADCASTD 206(SI), Y0
 	VPBROADCASTD 206(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -2555,7 +2695,8 @@ block53:
 	VMOVQ X17, 0(R13)(AX*1)
 	VMOVQ X18, 0(R13)(AX*2)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows51
 	JMP done55
@@ -2566,7 +2707,8 @@ single54:
 	VMOVSS X18, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows51
 
@@ -2575,10 +2717,11 @@ done55:
 	RET 
 
 // func dotQ6_KAVX512x4(p *product)
-TEXT ·dotQ6_KAVX512x4(SB), NOSPLIT, $32-8
+TEXT ·dotQ6_KAVX512x4(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2598,7 +2741,10 @@ rows56:
 
 full57:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2611,6 +2757,14 @@ full57:
 	PCALIGN $32
 
 block58:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	PREFETCHT0 320(R12)
+	PREFETCHT0 384(R12)
+	ADDQ $420, R12
 	VPBROADCASTD 206(SI), Y0
 	VPBROADCASTD 206(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -2835,7 +2989,8 @@ block58:
 	VMOVQ X19, 0(R13)(AX*2)
 	VMOVQ X20, 0(R13)(R14*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows56
 	JMP done60
@@ -2847,7 +3002,8 @@ single59:
 	VMOVSS X20, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows56
 
@@ -2856,10 +3012,11 @@ done60:
 	RET 
 
 // func dotQ2_KAVX512x1(p *product)
-TEXT ·dotQ2_KAVX512x1(SB), NOSPLIT, $32-8
+TEXT ·dotQ2_KAVX512x1(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2878,7 +3035,10 @@ rows61:
 
 full62:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2888,6 +3048,10 @@ full62:
 	PCALIGN $32
 
 block63:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $168, R12
 	VPBROADCASTD 80(SI), Y0
 	VPBROADCASTD 80(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -2986,7 +3150,8 @@ block63:
 	JLT single64
 	VMOVQ X13, 0(R13)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows61
 	JMP done65
@@ -2995,7 +3160,8 @@ single64:
 	VMOVSS X13, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows61
 
@@ -3004,10 +3170,11 @@ done65:
 	RET 
 
 // func dotQ2_KAVX512x2(p *product)
-TEXT ·dotQ2_KAVX512x2(SB), NOSPLIT, $32-8
+TEXT ·dotQ2_KAVX512x2(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3026,7 +3193,10 @@ rows66:
 
 full67:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3037,6 +3207,10 @@ full67:
 	PCALIGN $32
 
 block68:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $168, R12
 	VPBROADCASTD 80(SI), Y0
 	VPBROADCASTD 80(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -3175,7 +3349,8 @@ block68:
 	VMOVQ X14, 0(R13)
 	VMOVQ X15, 0(R13)(AX*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows66
 	JMP done70
@@ -3185,7 +3360,8 @@ single69:
 	VMOVSS X15, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows66
 
@@ -3194,10 +3370,11 @@ done70:
 	RET 
 
 // func dotQ2_KAVX512x3(p *product)
-TEXT ·dotQ2_KAVX512x3(SB), NOSPLIT, $32-8
+TEXT ·dotQ2_KAVX512x3(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3216,7 +3393,10 @@ rows71:
 
 full72:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3228,6 +3408,10 @@ full72:
 	PCALIGN $32
 
 block73:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $168, R12
 	VPBROADCASTD 80(SI), Y0
 	VPBROADCASTD 80(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -3406,7 +3590,8 @@ block73:
 	VMOVQ X16, 0(R13)(AX*1)
 	VMOVQ X17, 0(R13)(AX*2)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows71
 	JMP done75
@@ -3417,7 +3602,8 @@ single74:
 	VMOVSS X17, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows71
 
@@ -3426,10 +3612,11 @@ done75:
 	RET 
 
 // func dotQ2_KAVX512x4(p *product)
-TEXT ·dotQ2_KAVX512x4(SB), NOSPLIT, $32-8
+TEXT ·dotQ2_KAVX512x4(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3448,7 +3635,10 @@ rows76:
 
 full77:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3461,6 +3651,10 @@ full77:
 	PCALIGN $32
 
 block78:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $168, R12
 	VPBROADCASTD 80(SI), Y0
 	VPBROADCASTD 80(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -3679,7 +3873,8 @@ block78:
 	VMOVQ X18, 0(R13)(AX*2)
 	VMOVQ X19, 0(R13)(R14*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows76
 	JMP done80
@@ -3691,7 +3886,8 @@ single79:
 	VMOVSS X19, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows76
 
@@ -3700,10 +3896,11 @@ done80:
 	RET 
 
 // func dotQ3_KAVX512x1(p *product)
-TEXT ·dotQ3_KAVX512x1(SB), NOSPLIT, $32-8
+TEXT ·dotQ3_KAVX512x1(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3730,7 +3927,10 @@ rows81:
 
 full82:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3740,6 +3940,11 @@ full82:
 	PCALIGN $32
 
 block83:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	ADDQ $220, R12
 	VPBROADCASTD 106(SI), Y0
 	VPBROADCASTD 106(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -3893,7 +4098,8 @@ block83:
 	JLT single84
 	VMOVQ X15, 0(R13)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows81
 	JMP done85
@@ -3902,7 +4108,8 @@ single84:
 	VMOVSS X15, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows81
 
@@ -3911,10 +4118,11 @@ done85:
 	RET 
 
 // func dotQ3_KAVX512x2(p *product)
-TEXT ·dotQ3_KAVX512x2(SB), NOSPLIT, $32-8
+TEXT ·dotQ3_KAVX512x2(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3941,7 +4149,10 @@ rows86:
 
 full87:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3952,6 +4163,11 @@ full87:
 	PCALIGN $32
 
 block88:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	ADDQ $220, R12
 	VPBROADCASTD 106(SI), Y0
 	VPBROADCASTD 106(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -4142,7 +4358,8 @@ block88:
 	VMOVQ X16, 0(R13)
 	VMOVQ X17, 0(R13)(AX*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows86
 	JMP done90
@@ -4152,7 +4369,8 @@ single89:
 	VMOVSS X17, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows86
 
@@ -4161,10 +4379,11 @@ done90:
 	RET 
 
 // func dotQ3_KAVX512x3(p *product)
-TEXT ·dotQ3_KAVX512x3(SB), NOSPLIT, $32-8
+TEXT ·dotQ3_KAVX512x3(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -4191,7 +4410,10 @@ rows91:
 
 full92:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -4203,6 +4425,11 @@ full92:
 	PCALIGN $32
 
 block93:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	ADDQ $220, R12
 	VPBROADCASTD 106(SI), Y0
 	VPBROADCASTD 106(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -4430,7 +4657,8 @@ block93:
 	VMOVQ X18, 0(R13)(AX*1)
 	VMOVQ X19, 0(R13)(AX*2)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows91
 	JMP done95
@@ -4441,7 +4669,8 @@ single94:
 	VMOVSS X19, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows91
 
@@ -4450,10 +4679,11 @@ done95:
 	RET 
 
 // func dotQ3_KAVX512x4(p *product)
-TEXT ·dotQ3_KAVX512x4(SB), NOSPLIT, $32-8
+TEXT ·dotQ3_KAVX512x4(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -4480,7 +4710,10 @@ rows96:
 
 full97:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -4493,6 +4726,11 @@ full97:
 	PCALIGN $32
 
 block98:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	ADDQ $220, R12
 	VPBROADCASTD 106(SI), Y0
 	VPBROADCASTD 106(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -4757,7 +4995,8 @@ block98:
 	VMOVQ X20, 0(R13)(AX*2)
 	VMOVQ X21, 0(R13)(R14*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows96
 	JMP done100
@@ -4769,7 +5008,8 @@ single99:
 	VMOVSS X21, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows96
 
@@ -4778,10 +5018,11 @@ done100:
 	RET 
 
 // func dotIQ4_XSAVX512x1(p *product)
-TEXT ·dotIQ4_XSAVX512x1(SB), NOSPLIT, $32-8
+TEXT ·dotIQ4_XSAVX512x1(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -4803,7 +5044,10 @@ rows101:
 
 full102:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -4813,6 +5057,12 @@ full102:
 	PCALIGN $32
 
 block103:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $272, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -4949,7 +5199,8 @@ block103:
 	JLT single104
 	VMOVQ X15, 0(R13)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows101
 	JMP done105
@@ -4958,7 +5209,8 @@ single104:
 	VMOVSS X15, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows101
 
@@ -4967,10 +5219,11 @@ done105:
 	RET 
 
 // func dotIQ4_XSAVX512x2(p *product)
-TEXT ·dotIQ4_XSAVX512x2(SB), NOSPLIT, $32-8
+TEXT ·dotIQ4_XSAVX512x2(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -4992,7 +5245,10 @@ rows106:
 
 full107:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -5003,6 +5259,12 @@ full107:
 	PCALIGN $32
 
 block108:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $272, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -5183,7 +5445,8 @@ block108:
 	VMOVQ X16, 0(R13)
 	VMOVQ X17, 0(R13)(AX*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows106
 	JMP done110
@@ -5193,7 +5456,8 @@ single109:
 	VMOVSS X17, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows106
 
@@ -5202,10 +5466,11 @@ done110:
 	RET 
 
 // func dotIQ4_XSAVX512x3(p *product)
-TEXT ·dotIQ4_XSAVX512x3(SB), NOSPLIT, $32-8
+TEXT ·dotIQ4_XSAVX512x3(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -5227,7 +5492,10 @@ rows111:
 
 full112:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -5239,6 +5507,12 @@ full112:
 	PCALIGN $32
 
 block113:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $272, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -5463,7 +5737,8 @@ block113:
 	VMOVQ X18, 0(R13)(AX*1)
 	VMOVQ X19, 0(R13)(AX*2)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows111
 	JMP done115
@@ -5474,7 +5749,8 @@ single114:
 	VMOVSS X19, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows111
 
@@ -5483,10 +5759,11 @@ done115:
 	RET 
 
 // func dotIQ4_XSAVX512x4(p *product)
-TEXT ·dotIQ4_XSAVX512x4(SB), NOSPLIT, $32-8
+TEXT ·dotIQ4_XSAVX512x4(SB), NOSPLIT, $40-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 32(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -5508,7 +5785,10 @@ rows116:
 
 full117:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 32(SP), SI
+	LEAQ (SI)(R8*2), R12
+	CMPQ BX, $2
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -5521,6 +5801,12 @@ full117:
 	PCALIGN $32
 
 block118:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	PREFETCHT0 192(R12)
+	PREFETCHT0 256(R12)
+	ADDQ $272, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K6, Y0
 	VCVTPH2PS Y0, Z0
@@ -5789,7 +6075,8 @@ block118:
 	VMOVQ X20, 0(R13)(AX*2)
 	VMOVQ X21, 0(R13)(R14*1)
 	ADDQ $8, R13
-	LEAQ (R12)(R8*2), R12
+	LEAQ (R8*2), AX
+	ADDQ AX, 32(SP)
 	SUBQ $2, BX
 	JNZ rows116
 	JMP done120
@@ -5801,7 +6088,8 @@ single119:
 	VMOVSS X21, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 32(SP)
 	DECQ BX
 	JNZ rows116
 

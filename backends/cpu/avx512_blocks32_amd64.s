@@ -6,10 +6,11 @@
 #include "textflag.h"
 
 // func dotQ8_0AVX512x1(p *product)
-TEXT ·dotQ8_0AVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotQ8_0AVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -38,7 +39,10 @@ rows1:
 
 full2:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -48,6 +52,10 @@ full2:
 	PCALIGN $32
 
 block3:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $136, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -93,7 +101,8 @@ block3:
 	JLT single4
 	VMOVUPS X8, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows1
 	JMP done5
@@ -102,7 +111,8 @@ single4:
 	VMOVSS X8, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows1
 
@@ -111,10 +121,11 @@ done5:
 	RET 
 
 // func dotQ8_0AVX512x2(p *product)
-TEXT ·dotQ8_0AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotQ8_0AVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -143,7 +154,10 @@ rows6:
 
 full7:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -154,6 +168,10 @@ full7:
 	PCALIGN $32
 
 block8:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $136, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -214,7 +232,8 @@ block8:
 	VMOVUPS X9, 0(R13)
 	VMOVUPS X10, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows6
 	JMP done10
@@ -224,7 +243,8 @@ single9:
 	VMOVSS X10, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows6
 
@@ -233,10 +253,11 @@ done10:
 	RET 
 
 // func dotQ8_0AVX512x3(p *product)
-TEXT ·dotQ8_0AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotQ8_0AVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -265,7 +286,10 @@ rows11:
 
 full12:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -277,6 +301,10 @@ full12:
 	PCALIGN $32
 
 block13:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $136, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -352,7 +380,8 @@ block13:
 	VMOVUPS X11, 0(R13)(AX*1)
 	VMOVUPS X12, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows11
 	JMP done15
@@ -363,7 +392,8 @@ single14:
 	VMOVSS X12, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows11
 
@@ -372,10 +402,11 @@ done15:
 	RET 
 
 // func dotQ8_0AVX512x4(p *product)
-TEXT ·dotQ8_0AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotQ8_0AVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -404,7 +435,10 @@ rows16:
 
 full17:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -417,6 +451,10 @@ full17:
 	PCALIGN $32
 
 block18:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	PREFETCHT0 128(R12)
+	ADDQ $136, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -507,7 +545,8 @@ block18:
 	VMOVUPS X13, 0(R13)(AX*2)
 	VMOVUPS X14, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows16
 	JMP done20
@@ -519,7 +558,8 @@ single19:
 	VMOVSS X14, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows16
 
@@ -528,10 +568,11 @@ done20:
 	RET 
 
 // func dotQ4_0AVX512x1(p *product)
-TEXT ·dotQ4_0AVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_0AVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -560,7 +601,10 @@ rows21:
 
 full22:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -570,6 +614,9 @@ full22:
 	PCALIGN $32
 
 block23:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -612,7 +659,8 @@ block23:
 	JLT single24
 	VMOVUPS X8, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows21
 	JMP done25
@@ -621,7 +669,8 @@ single24:
 	VMOVSS X8, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows21
 
@@ -630,10 +679,11 @@ done25:
 	RET 
 
 // func dotQ4_0AVX512x2(p *product)
-TEXT ·dotQ4_0AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_0AVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -662,7 +712,10 @@ rows26:
 
 full27:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -673,6 +726,9 @@ full27:
 	PCALIGN $32
 
 block28:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -730,7 +786,8 @@ block28:
 	VMOVUPS X9, 0(R13)
 	VMOVUPS X10, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows26
 	JMP done30
@@ -740,7 +797,8 @@ single29:
 	VMOVSS X10, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows26
 
@@ -749,10 +807,11 @@ done30:
 	RET 
 
 // func dotQ4_0AVX512x3(p *product)
-TEXT ·dotQ4_0AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_0AVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -781,7 +840,10 @@ rows31:
 
 full32:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -793,6 +855,9 @@ full32:
 	PCALIGN $32
 
 block33:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -865,7 +930,8 @@ block33:
 	VMOVUPS X11, 0(R13)(AX*1)
 	VMOVUPS X12, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows31
 	JMP done35
@@ -876,7 +942,8 @@ single34:
 	VMOVSS X12, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows31
 
@@ -885,10 +952,11 @@ done35:
 	RET 
 
 // func dotQ4_0AVX512x4(p *product)
-TEXT ·dotQ4_0AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_0AVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -917,7 +985,10 @@ rows36:
 
 full37:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -930,6 +1001,9 @@ full37:
 	PCALIGN $32
 
 block38:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -1017,7 +1091,8 @@ block38:
 	VMOVUPS X13, 0(R13)(AX*2)
 	VMOVUPS X14, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows36
 	JMP done40
@@ -1029,7 +1104,8 @@ single39:
 	VMOVSS X14, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows36
 
@@ -1038,10 +1114,11 @@ done40:
 	RET 
 
 // func dotQ4_1AVX512x1(p *product)
-TEXT ·dotQ4_1AVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_1AVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1069,7 +1146,10 @@ rows41:
 
 full42:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1079,6 +1159,9 @@ full42:
 	PCALIGN $32
 
 block43:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $80, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -1124,7 +1207,8 @@ block43:
 	JLT single44
 	VMOVUPS X8, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows41
 	JMP done45
@@ -1133,7 +1217,8 @@ single44:
 	VMOVSS X8, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows41
 
@@ -1142,10 +1227,11 @@ done45:
 	RET 
 
 // func dotQ4_1AVX512x2(p *product)
-TEXT ·dotQ4_1AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_1AVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1173,7 +1259,10 @@ rows46:
 
 full47:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1184,6 +1273,9 @@ full47:
 	PCALIGN $32
 
 block48:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $80, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -1245,7 +1337,8 @@ block48:
 	VMOVUPS X9, 0(R13)
 	VMOVUPS X10, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows46
 	JMP done50
@@ -1255,7 +1348,8 @@ single49:
 	VMOVSS X10, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows46
 
@@ -1264,10 +1358,11 @@ done50:
 	RET 
 
 // func dotQ4_1AVX512x3(p *product)
-TEXT ·dotQ4_1AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_1AVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1295,7 +1390,10 @@ rows51:
 
 full52:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1307,6 +1405,9 @@ full52:
 	PCALIGN $32
 
 block53:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $80, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -1384,7 +1485,8 @@ block53:
 	VMOVUPS X11, 0(R13)(AX*1)
 	VMOVUPS X12, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows51
 	JMP done55
@@ -1395,7 +1497,8 @@ single54:
 	VMOVSS X12, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows51
 
@@ -1404,10 +1507,11 @@ done55:
 	RET 
 
 // func dotQ4_1AVX512x4(p *product)
-TEXT ·dotQ4_1AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotQ4_1AVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1435,7 +1539,10 @@ rows56:
 
 full57:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1448,6 +1555,9 @@ full57:
 	PCALIGN $32
 
 block58:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $80, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -1541,7 +1651,8 @@ block58:
 	VMOVUPS X13, 0(R13)(AX*2)
 	VMOVUPS X14, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows56
 	JMP done60
@@ -1553,7 +1664,8 @@ single59:
 	VMOVSS X14, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows56
 
@@ -1562,10 +1674,11 @@ done60:
 	RET 
 
 // func dotQ5_0AVX512x1(p *product)
-TEXT ·dotQ5_0AVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_0AVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1595,7 +1708,10 @@ rows61:
 
 full62:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1605,6 +1721,9 @@ full62:
 	PCALIGN $32
 
 block63:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $88, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -1671,7 +1790,8 @@ block63:
 	JLT single64
 	VMOVUPS X9, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows61
 	JMP done65
@@ -1680,7 +1800,8 @@ single64:
 	VMOVSS X9, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows61
 
@@ -1689,10 +1810,11 @@ done65:
 	RET 
 
 // func dotQ5_0AVX512x2(p *product)
-TEXT ·dotQ5_0AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_0AVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1722,7 +1844,10 @@ rows66:
 
 full67:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1733,6 +1858,9 @@ full67:
 	PCALIGN $32
 
 block68:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $88, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -1814,7 +1942,8 @@ block68:
 	VMOVUPS X10, 0(R13)
 	VMOVUPS X11, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows66
 	JMP done70
@@ -1824,7 +1953,8 @@ single69:
 	VMOVSS X11, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows66
 
@@ -1833,10 +1963,11 @@ done70:
 	RET 
 
 // func dotQ5_0AVX512x3(p *product)
-TEXT ·dotQ5_0AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_0AVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -1866,7 +1997,10 @@ rows71:
 
 full72:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -1878,6 +2012,9 @@ full72:
 	PCALIGN $32
 
 block73:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $88, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -1974,7 +2111,8 @@ block73:
 	VMOVUPS X12, 0(R13)(AX*1)
 	VMOVUPS X13, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows71
 	JMP done75
@@ -1985,7 +2123,8 @@ single74:
 	VMOVSS X13, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows71
 
@@ -1994,10 +2133,11 @@ done75:
 	RET 
 
 // func dotQ5_0AVX512x4(p *product)
-TEXT ·dotQ5_0AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_0AVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2027,7 +2167,10 @@ rows76:
 
 full77:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2040,6 +2183,9 @@ full77:
 	PCALIGN $32
 
 block78:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $88, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -2151,7 +2297,8 @@ block78:
 	VMOVUPS X14, 0(R13)(AX*2)
 	VMOVUPS X15, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows76
 	JMP done80
@@ -2163,7 +2310,8 @@ single79:
 	VMOVSS X15, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows76
 
@@ -2172,10 +2320,11 @@ done80:
 	RET 
 
 // func dotQ5_1AVX512x1(p *product)
-TEXT ·dotQ5_1AVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_1AVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2204,7 +2353,10 @@ rows81:
 
 full82:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2214,6 +2366,9 @@ full82:
 	PCALIGN $32
 
 block83:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $96, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -2283,7 +2438,8 @@ block83:
 	JLT single84
 	VMOVUPS X9, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows81
 	JMP done85
@@ -2292,7 +2448,8 @@ single84:
 	VMOVSS X9, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows81
 
@@ -2301,10 +2458,11 @@ done85:
 	RET 
 
 // func dotQ5_1AVX512x2(p *product)
-TEXT ·dotQ5_1AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_1AVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2333,7 +2491,10 @@ rows86:
 
 full87:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2344,6 +2505,9 @@ full87:
 	PCALIGN $32
 
 block88:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $96, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -2429,7 +2593,8 @@ block88:
 	VMOVUPS X10, 0(R13)
 	VMOVUPS X11, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows86
 	JMP done90
@@ -2439,7 +2604,8 @@ single89:
 	VMOVSS X11, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows86
 
@@ -2448,10 +2614,11 @@ done90:
 	RET 
 
 // func dotQ5_1AVX512x3(p *product)
-TEXT ·dotQ5_1AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_1AVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2480,7 +2647,10 @@ rows91:
 
 full92:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2492,6 +2662,9 @@ full92:
 	PCALIGN $32
 
 block93:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $96, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -2593,7 +2766,8 @@ block93:
 	VMOVUPS X12, 0(R13)(AX*1)
 	VMOVUPS X13, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows91
 	JMP done95
@@ -2604,7 +2778,8 @@ single94:
 	VMOVSS X13, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows91
 
@@ -2613,10 +2788,11 @@ done95:
 	RET 
 
 // func dotQ5_1AVX512x4(p *product)
-TEXT ·dotQ5_1AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotQ5_1AVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2645,7 +2821,10 @@ rows96:
 
 full97:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2658,6 +2837,9 @@ full97:
 	PCALIGN $32
 
 block98:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $96, R12
 	VPBROADCASTD 0(SI), Y0
 	VPBROADCASTD 0(SI)(R8*1), K4, Y0
 	VPBROADCASTD 0(SI)(R8*2), K5, Y0
@@ -2775,7 +2957,8 @@ block98:
 	VMOVUPS X14, 0(R13)(AX*2)
 	VMOVUPS X15, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows96
 	JMP done100
@@ -2787,7 +2970,8 @@ single99:
 	VMOVSS X15, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows96
 
@@ -2796,10 +2980,11 @@ done100:
 	RET 
 
 // func dotIQ4_NLAVX512x1(p *product)
-TEXT ·dotIQ4_NLAVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotIQ4_NLAVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2829,7 +3014,10 @@ rows101:
 
 full102:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2839,6 +3027,9 @@ full102:
 	PCALIGN $32
 
 block103:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -2883,7 +3074,8 @@ block103:
 	JLT single104
 	VMOVUPS X9, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows101
 	JMP done105
@@ -2892,7 +3084,8 @@ single104:
 	VMOVSS X9, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows101
 
@@ -2901,10 +3094,11 @@ done105:
 	RET 
 
 // func dotIQ4_NLAVX512x2(p *product)
-TEXT ·dotIQ4_NLAVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotIQ4_NLAVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -2934,7 +3128,10 @@ rows106:
 
 full107:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -2945,6 +3142,9 @@ full107:
 	PCALIGN $32
 
 block108:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -3004,7 +3204,8 @@ block108:
 	VMOVUPS X10, 0(R13)
 	VMOVUPS X11, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows106
 	JMP done110
@@ -3014,7 +3215,8 @@ single109:
 	VMOVSS X11, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows106
 
@@ -3023,10 +3225,11 @@ done110:
 	RET 
 
 // func dotIQ4_NLAVX512x3(p *product)
-TEXT ·dotIQ4_NLAVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotIQ4_NLAVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3056,7 +3259,10 @@ rows111:
 
 full112:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3068,6 +3274,9 @@ full112:
 	PCALIGN $32
 
 block113:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -3142,7 +3351,8 @@ block113:
 	VMOVUPS X12, 0(R13)(AX*1)
 	VMOVUPS X13, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows111
 	JMP done115
@@ -3153,7 +3363,8 @@ single114:
 	VMOVSS X13, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows111
 
@@ -3162,10 +3373,11 @@ done115:
 	RET 
 
 // func dotIQ4_NLAVX512x4(p *product)
-TEXT ·dotIQ4_NLAVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotIQ4_NLAVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3195,7 +3407,10 @@ rows116:
 
 full117:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3208,6 +3423,9 @@ full117:
 	PCALIGN $32
 
 block118:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $72, R12
 	VPBROADCASTD 0(SI), Y1
 	VPBROADCASTD 0(SI)(R8*1), K4, Y1
 	VPBROADCASTD 0(SI)(R8*2), K5, Y1
@@ -3297,7 +3515,8 @@ block118:
 	VMOVUPS X14, 0(R13)(AX*2)
 	VMOVUPS X15, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows116
 	JMP done120
@@ -3309,7 +3528,8 @@ single119:
 	VMOVSS X15, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows116
 
@@ -3318,10 +3538,11 @@ done120:
 	RET 
 
 // func dotMXFP4AVX512x1(p *product)
-TEXT ·dotMXFP4AVX512x1(SB), NOSPLIT, $0-8
+TEXT ·dotMXFP4AVX512x1(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3351,7 +3572,10 @@ rows121:
 
 full122:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3361,6 +3585,9 @@ full122:
 	PCALIGN $32
 
 block123:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $68, R12
 	LEAQ ·mxfp4Half(SB), R14
 	MOVBLZX 0(SI), AX
 	VBROADCASTSS (R14)(AX*4), Z1
@@ -3408,7 +3635,8 @@ block123:
 	JLT single124
 	VMOVUPS X9, 0(R13)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows121
 	JMP done125
@@ -3417,7 +3645,8 @@ single124:
 	VMOVSS X9, 0(R13)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows121
 
@@ -3426,10 +3655,11 @@ done125:
 	RET 
 
 // func dotMXFP4AVX512x2(p *product)
-TEXT ·dotMXFP4AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·dotMXFP4AVX512x2(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3459,7 +3689,10 @@ rows126:
 
 full127:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3470,6 +3703,9 @@ full127:
 	PCALIGN $32
 
 block128:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $68, R12
 	LEAQ ·mxfp4Half(SB), R14
 	MOVBLZX 0(SI), AX
 	VBROADCASTSS (R14)(AX*4), Z1
@@ -3532,7 +3768,8 @@ block128:
 	VMOVUPS X10, 0(R13)
 	VMOVUPS X11, 0(R13)(AX*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows126
 	JMP done130
@@ -3542,7 +3779,8 @@ single129:
 	VMOVSS X11, 0(R13)(AX*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows126
 
@@ -3551,10 +3789,11 @@ done130:
 	RET 
 
 // func dotMXFP4AVX512x3(p *product)
-TEXT ·dotMXFP4AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·dotMXFP4AVX512x3(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3584,7 +3823,10 @@ rows131:
 
 full132:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3596,6 +3838,9 @@ full132:
 	PCALIGN $32
 
 block133:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $68, R12
 	LEAQ ·mxfp4Half(SB), R14
 	MOVBLZX 0(SI), AX
 	VBROADCASTSS (R14)(AX*4), Z1
@@ -3673,7 +3918,8 @@ block133:
 	VMOVUPS X12, 0(R13)(AX*1)
 	VMOVUPS X13, 0(R13)(AX*2)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows131
 	JMP done135
@@ -3684,7 +3930,8 @@ single134:
 	VMOVSS X13, 0(R13)(AX*2)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows131
 
@@ -3693,10 +3940,11 @@ done135:
 	RET 
 
 // func dotMXFP4AVX512x4(p *product)
-TEXT ·dotMXFP4AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·dotMXFP4AVX512x4(SB), NOSPLIT, $8-8
 	MOVQ p+0(FP), AX
 	MOVQ product_rows(AX), BX
-	MOVQ product_w(AX), R12
+	MOVQ product_w(AX), R14
+	MOVQ R14, 0(SP)
 	MOVQ product_dst(AX), R13
 	MOVQ product_wStride(AX), R8
 	LEAQ (R8)(R8*2), R15
@@ -3726,7 +3974,10 @@ rows136:
 
 full137:
 	MOVQ p+0(FP), AX
-	MOVQ R12, SI
+	MOVQ 0(SP), SI
+	LEAQ (SI)(R8*4), R12
+	CMPQ BX, $4
+	CMOVQLE SI, R12
 	MOVQ product_k(AX), CX
 	MOVQ product_x(AX), DI
 	LEAQ (DI)(CX*1), DX
@@ -3739,6 +3990,9 @@ full137:
 	PCALIGN $32
 
 block138:
+	PREFETCHT0 0(R12)
+	PREFETCHT0 64(R12)
+	ADDQ $68, R12
 	LEAQ ·mxfp4Half(SB), R14
 	MOVBLZX 0(SI), AX
 	VBROADCASTSS (R14)(AX*4), Z1
@@ -3831,7 +4085,8 @@ block138:
 	VMOVUPS X14, 0(R13)(AX*2)
 	VMOVUPS X15, 0(R13)(R14*1)
 	ADDQ $16, R13
-	LEAQ (R12)(R8*4), R12
+	LEAQ (R8*4), AX
+	ADDQ AX, 0(SP)
 	SUBQ $4, BX
 	JNZ rows136
 	JMP done140
@@ -3843,7 +4098,8 @@ single139:
 	VMOVSS X15, 0(R13)(R14*1)
 	ADDQ $4, R13
 	MOVQ p+0(FP), AX
-	ADDQ product_wStride(AX), R12
+	MOVQ product_wStride(AX), AX
+	ADDQ AX, 0(SP)
 	DECQ BX
 	JNZ rows136
 

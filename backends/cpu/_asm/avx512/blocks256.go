@@ -47,12 +47,12 @@ const (
 )
 
 func emit256(f *file, s super, tokens int) {
-	u := &unit256{unit: unit{file: f, tokens: tokens, rows: 2, block: 256, size: s.size, sums: 32}, super: s}
+	u := &unit256{unit: unit{file: f, tokens: tokens, rows: 2, block: 256, size: s.size, sums: 32, frame: 32}, super: s}
 	u.tmp, u.scale, u.table, u.least = u.take(), u.take(), u.take(), u.take()
 	u.d, u.dmin = u.take(), u.take()
 	u.w0, u.w1, u.w2, u.high = u.take(), u.take(), u.take(), u.take()
 	u.product = u.several(tokens)
-	u.emit(fmt.Sprintf("dot%sAVX512x%d", s.name, tokens), 32, func() {
+	u.emit(fmt.Sprintf("dot%sAVX512x%d", s.name, tokens), func() {
 		u.mask(6, 0xf0)
 		s.setup(u)
 	}, u.superblock)

@@ -35,7 +35,7 @@ func emit32(f *file, b block, tokens int) {
 	u := &unit32{unit: unit{file: f, tokens: tokens, rows: 4, block: 32, size: b.size, sums: 4}, block: b}
 	u.tmp, u.d, u.m, u.low, u.high, u.mask, u.correct = u.take(), u.take(), u.take(), u.take(), u.take(), u.take(), u.take()
 	u.product = u.several(tokens)
-	u.emit(fmt.Sprintf("dot%sAVX512x%d", b.name, tokens), 0, func() {
+	u.emit(fmt.Sprintf("dot%sAVX512x%d", b.name, tokens), func() {
 		for r := 1; r < 4; r++ {
 			u.unit.mask(r, 0xf<<(4*r))   // row r's dwords in a full register
 			u.unit.mask(3+r, 0x3<<(2*r)) // and in a half one

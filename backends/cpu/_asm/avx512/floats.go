@@ -2,8 +2,7 @@ package main
 
 import "fmt"
 
-// Weights that are floats: 64 of a row at a time, in four partial sums for each token, which hide the
-// latency of the multiply-add.
+// Weights that are floats, and what else is done with floats.
 
 // floatType is a type of weights and how they become F32.
 type floatType struct {
@@ -38,91 +37,153 @@ var floatTypes = []floatType{
 	}},
 }
 
-const partials = 4 // sums of a token
+// ahead is how far before what is multiplied memory is fetched, in bytes of a row.
+const ahead = 1024
+
+// unitFloats is a row unit for floats. Rows are taken four at a time, as the tokens' floats may have to come
+// from the second cache, with one vector of sums for each row and token.
+type unitFloats struct {
+	unit
+	floatType
+	w   [4]vec // of each row
+	x   vec    // of a token
+	sum [4][]vec
+}
 
 func emitFloats(f *file, typ floatType, tokens int) {
+	u := &unitFloats{unit: unit{file: f, tokens: tokens, rows: 4}, floatType: typ}
+	u.x = u.take()
+	for r := range u.rows {
+		u.w[r], u.sum[r] = u.take(), u.several(tokens)
+	}
 	name := fmt.Sprintf("dot%sAVX512x%d", typ.name, tokens)
 	f.function(fmt.Sprintf("func %s(p *product)", name), name, 0, 8)
-	row, loop64, few, loop16, rest, sum := f.label("row"), f.label("loop64"), f.label("few"), f.label("loop16"), f.label("rest"), f.label("sum")
-	var r vecs
-	w, x := r.several(partials), r.take()
-	acc := make([][]vec, tokens)
-	for t := range acc {
-		acc[t] = r.several(partials)
-	}
-	token := func(t, offset int) string { return strided(regX, regXS, regXS3, t).at(offset) }
-
+	rows, full, single, done := f.label("rows"), f.label("full"), f.label("single"), f.label("done")
 	f.op("MOVQ", "p+0(FP)", regA)
 	f.op("MOVQ", "product_rows("+regA+")", regRows)
 	f.op("MOVQ", "product_w("+regA+")", regRow)
 	f.op("MOVQ", "product_dst("+regA+")", regDst)
+	f.op("MOVQ", "product_wStride("+regA+")", regStride)
+	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regStride, regStride), regStride3)
 	f.op("MOVQ", "product_xStride("+regA+")", regXS)
 	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regXS, regXS), regXS3)
-	f.op("MOVQ", "product_dstStride("+regA+")", regStride)
-	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regStride, regStride), regStride3)
 	f.tailMask("product_k("+regA+")", "$15")
 
-	f.place(row)
-	f.op("MOVQ", "p+0(FP)", regA)
+	f.place(rows)
 	f.op("MOVQ", regRow, regW)
-	f.op("MOVQ", "product_x("+regA+")", regX)
-	f.op("MOVQ", "product_k("+regA+")", regB)
-	for _, sums := range acc {
-		for _, a := range sums {
-			f.op("VPXORD", a, a, a)
-		}
-	}
-	f.op("MOVQ", regB, regBlocks)
-	f.op("SHRQ", "$6", regBlocks)
-	f.op("JZ", few)
-	f.op("PCALIGN", "$32")
-	f.place(loop64)
-	for i := range partials {
-		typ.load(f, place{base: regW}.at(16*i*typ.size), w[i], false)
-		for t := range acc {
-			f.op("VFMADD231PS", token(t, 64*i), w[i], acc[t][i])
-		}
-	}
-	f.op("ADDQ", imm(64*typ.size), regW)
-	f.op("ADDQ", "$256", regX)
-	f.op("DECQ", regBlocks)
-	f.op("JNZ", loop64)
+	f.op("CMPQ", regRows, "$4")
+	f.op("JGE", full)
+	f.op("XORL", regStride, regStride)
+	f.op("XORL", regStride3, regStride3)
+	f.place(full)
+	u.products()
 
-	f.place(few)
-	f.op("MOVQ", regB, regBlocks)
-	f.op("ANDQ", "$48", regBlocks)
-	f.op("JZ", rest)
-	f.place(loop16)
-	typ.load(f, place{base: regW}.at(0), w[0], false)
-	for t := range acc {
-		f.op("VFMADD231PS", token(t, 0), w[0], acc[t][0])
+	f.op("MOVQ", "p+0(FP)", regA)
+	f.op("MOVQ", "product_dstStride("+regA+")", regX)
+	f.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regX, regX), regB)
+	f.op("CMPQ", regRows, "$4")
+	f.op("JLT", single)
+	for t := range tokens {
+		u.sums(t)
+		f.op("VMOVUPS", u.sum[0][t].x(), strided(regDst, regX, regB, t).at(0))
 	}
-	f.op("ADDQ", imm(16*typ.size), regW)
-	f.op("ADDQ", "$64", regX)
-	f.op("SUBQ", "$16", regBlocks)
-	f.op("JNZ", loop16)
-
-	f.place(rest)
-	f.op("ANDQ", "$15", regB)
-	f.op("JZ", sum)
-	typ.load(f, place{base: regW}.at(0), w[0], true)
-	for t := range acc {
-		f.op("VMOVUPS.Z", token(t, 0), "K1", x)
-		f.op("VFMADD231PS", x, w[0], acc[t][1])
-	}
-
-	f.place(sum)
-	for t := range acc {
-		f.horizontal(acc[t], x)
-		f.op("VMOVSS", acc[t][0].x(), strided(regDst, regStride, regStride3, t).at(0))
+	f.op("ADDQ", "$16", regDst)
+	f.op("LEAQ", fmt.Sprintf("(%s)(%s*4)", regRow, regStride), regRow)
+	f.op("SUBQ", "$4", regRows)
+	f.op("JNZ", rows)
+	f.op("JMP", done)
+	f.place(single)
+	for t := range tokens {
+		u.sums(t)
+		f.op("VMOVSS", u.sum[0][t].x(), strided(regDst, regX, regB, t).at(0))
 	}
 	f.op("ADDQ", "$4", regDst)
-	f.op("MOVQ", "p+0(FP)", regA)
 	f.op("ADDQ", "product_wStride("+regA+")", regRow)
 	f.op("DECQ", regRows)
-	f.op("JNZ", row)
+	f.op("JNZ", rows)
+	f.place(done)
 	f.op("VZEROUPPER")
 	f.op("RET")
+}
+
+// products multiplies the rows with the tokens.
+func (u *unitFloats) products() {
+	loop32, few, rest, sum := u.label("loop32"), u.label("few"), u.label("rest"), u.label("sum")
+	u.op("MOVQ", "p+0(FP)", regA)
+	u.op("MOVQ", "product_x("+regA+")", regX)
+	u.op("MOVQ", "product_k("+regA+")", regB)
+	for _, v := range u.sum {
+		for _, a := range v {
+			u.zero(a)
+		}
+	}
+	u.op("MOVQ", regB, regBlocks)
+	u.op("SHRQ", "$5", regBlocks)
+	u.op("JZ", few)
+	u.op("PCALIGN", "$32")
+	u.place(loop32)
+	for r := range u.rows {
+		u.op("PREFETCHT0", u.weights(r).at(ahead))
+		if u.floatType.size == 4 {
+			u.op("PREFETCHT0", u.weights(r).at(ahead+64))
+		}
+	}
+	u.step(0, false)
+	u.step(1, false)
+	u.op("ADDQ", imm(32*u.floatType.size), regW)
+	u.op("ADDQ", "$128", regX)
+	u.op("DECQ", regBlocks)
+	u.op("JNZ", loop32)
+
+	u.place(few)
+	u.op("TESTQ", "$16", regB)
+	u.op("JZ", rest)
+	u.step(0, false)
+	u.op("ADDQ", imm(16*u.floatType.size), regW)
+	u.op("ADDQ", "$64", regX)
+
+	u.place(rest)
+	u.op("ANDQ", "$15", regB)
+	u.op("JZ", sum)
+	u.step(0, true)
+	u.place(sum)
+}
+
+// step multiplies the i-th 16 weights of the rows, or the rest.
+func (u *unitFloats) step(i int, tail bool) {
+	for r, w := range u.w {
+		u.load(u.file, u.weights(r).at(16*i*u.floatType.size), w, tail)
+	}
+	for t := range u.tokens {
+		if tail {
+			u.op("VMOVUPS.Z", u.token(regX, t).at(64*i), "K1", u.x)
+		} else {
+			u.op("VMOVUPS", u.token(regX, t).at(64*i), u.x)
+		}
+		for r, w := range u.w {
+			u.op("VFMADD231PS", u.x, w, u.sum[r][t])
+		}
+	}
+}
+
+// sums adds up a token's vectors: the rows' sums are the first elements of that of the first row.
+func (u *unitFloats) sums(t int) {
+	v := func(r int) vec { return u.sum[r][t] }
+	for r := range u.rows {
+		u.op("VEXTRACTF64X4", "$1", v(r), u.x.y())
+		u.op("VADDPS", u.x.y(), v(r).y(), v(r).y())
+		u.op("VEXTRACTF32X4", "$1", v(r).y(), u.x.x())
+		u.op("VADDPS", u.x.x(), v(r).x(), v(r).x())
+	}
+	// Four by four: pairs, and pairs of these.
+	pairs := func(a, b vec) {
+		u.op("VSHUFPS", "$0xDD", b.x(), a.x(), u.x.x())
+		u.op("VSHUFPS", "$0x88", b.x(), a.x(), a.x())
+		u.op("VADDPS", u.x.x(), a.x(), a.x())
+	}
+	pairs(v(0), v(1))
+	pairs(v(2), v(3))
+	pairs(v(0), v(2))
 }
 
 // tailMask sets K1 to as many bits as the lower bits of n say. It uses AX to CX.
@@ -155,7 +216,7 @@ func (f *file) horizontal(v []vec, tmp vec) {
 func emitDot(f *file) {
 	f.function("func dotF32AVX512(a, b *float32, n int) float32", "dotF32AVX512", 0, 28)
 	var r vecs
-	acc, x := r.several(partials), r.take()
+	acc, x := r.several(4), r.take()
 	loop64, few, loop16, rest, sum := f.label("loop64"), f.label("few"), f.label("loop16"), f.label("rest"), f.label("sum")
 	a, b := place{base: "SI"}, place{base: "DI"}
 	step := func(n int, v vec) {

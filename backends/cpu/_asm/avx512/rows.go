@@ -15,7 +15,8 @@ const (
 	regSum     = "R11" // the first token's sums of the block
 	regBlocks  = "CX"  // blocks left
 	regRows    = "BX"  // rows left
-	regRow     = "R12" // the first row
+	regRow     = "R11" // floats only: the first row
+	regAhead   = "R12" // what is fetched ahead: the next rows, as if one after the other
 	regDst     = "R13" // its first result
 	regA       = "AX"  // at hand
 	regB       = "R14"
@@ -30,6 +31,7 @@ type unit struct {
 	block  int // elements
 	size   int // bytes of a block of weights
 	sums   int // bytes of a block's sums in a record
+	frame  int // bytes of the frame that a block needs
 	acc    []vec
 }
 
@@ -50,14 +52,18 @@ func (u *unit) shiftAnd(src, mask, dst vec, n int) { // dst = src >> n & mask, i
 
 func kreg(k int) string { return fmt.Sprintf("K%d", k) }
 
+// The first row of those at hand lies in the frame, behind what the block needs.
+func (u *unit) row() string { return fmt.Sprintf("%d(SP)", u.frame) }
+
 // emit writes the function: setup fills registers that stay, block multiplies a block of the rows with
 // the tokens and adds to acc, reduce leaves the sums of the rows at the beginning of each acc.
-func (u *unit) emit(name string, frame int, setup, block func()) {
-	u.function(fmt.Sprintf("func %s(p *product)", name), name, frame, 8)
+func (u *unit) emit(name string, setup, block func()) {
+	u.function(fmt.Sprintf("func %s(p *product)", name), name, u.frame+8, 8)
 	again, full, next, single, done := u.label("rows"), u.label("full"), u.label("block"), u.label("single"), u.label("done")
 	u.op("MOVQ", "p+0(FP)", regA)
 	u.op("MOVQ", "product_rows("+regA+")", regRows)
-	u.op("MOVQ", "product_w("+regA+")", regRow)
+	u.op("MOVQ", "product_w("+regA+")", regB)
+	u.op("MOVQ", regB, u.row())
 	u.op("MOVQ", "product_dst("+regA+")", regDst)
 	u.op("MOVQ", "product_wStride("+regA+")", regStride)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regStride, regStride), regStride3)
@@ -73,7 +79,10 @@ func (u *unit) emit(name string, frame int, setup, block func()) {
 	u.op("XORL", regStride3, regStride3)
 	u.place(full)
 	u.op("MOVQ", "p+0(FP)", regA)
-	u.op("MOVQ", regRow, regW)
+	u.op("MOVQ", u.row(), regW)
+	u.op("LEAQ", fmt.Sprintf("(%s)(%s*%d)", regW, regStride, u.rows), regAhead)
+	u.op("CMPQ", regRows, imm(u.rows))
+	u.op("CMOVQLE", regW, regAhead) // these are the last ones
 	u.op("MOVQ", "product_k("+regA+")", regBlocks)
 	u.op("MOVQ", "product_x("+regA+")", regX)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*1)", regX, regBlocks), regScale)
@@ -84,6 +93,10 @@ func (u *unit) emit(name string, frame int, setup, block func()) {
 	}
 	u.op("PCALIGN", "$32")
 	u.place(next)
+	for i := 0; i < u.rows*u.size; i += 64 {
+		u.op("PREFETCHT0", place{base: regAhead}.at(i))
+	}
+	u.op("ADDQ", imm(u.rows*u.size), regAhead)
 	block()
 	u.op("ADDQ", fmt.Sprintf("$%d", u.size), regW)
 	u.op("ADDQ", fmt.Sprintf("$%d", u.block), regX)
@@ -107,7 +120,8 @@ func (u *unit) emit(name string, frame int, setup, block func()) {
 		}
 	}
 	u.op("ADDQ", fmt.Sprintf("$%d", 4*u.rows), regDst)
-	u.op("LEAQ", fmt.Sprintf("(%s)(%s*%d)", regRow, regStride, u.rows), regRow)
+	u.op("LEAQ", fmt.Sprintf("(%s*%d)", regStride, u.rows), regA)
+	u.op("ADDQ", regA, u.row())
 	u.op("SUBQ", fmt.Sprintf("$%d", u.rows), regRows)
 	u.op("JNZ", again)
 	u.op("JMP", done)
@@ -119,7 +133,8 @@ func (u *unit) emit(name string, frame int, setup, block func()) {
 	}
 	u.op("ADDQ", "$4", regDst)
 	u.op("MOVQ", "p+0(FP)", regA)
-	u.op("ADDQ", "product_wStride("+regA+")", regRow)
+	u.op("MOVQ", "product_wStride("+regA+")", regA)
+	u.op("ADDQ", regA, u.row())
 	u.op("DECQ", regRows)
 	u.op("JNZ", again)
 	u.place(done)
