@@ -87,6 +87,11 @@ type product struct {
 	x         *byte // the first token's record
 	xStride   int
 	k         int // elements of a row, at least 1
+
+	// A block taken apart by plain Go. It is here because a function that is called by its value would
+	// take a variable to the heap.
+	block32  codes32
+	block256 codes256
 }
 
 // scalarUnits fills u with plain Go.
