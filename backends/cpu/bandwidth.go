@@ -56,7 +56,7 @@ func (d *Device) ReadBandwidth(ctx context.Context, size int64) (bytesPerSecond 
 	})
 	read := each(func(w *worker, piece []float32) {
 		half := len(piece) / 2
-		sums[w.id*16] += dotF32(piece[:half], piece[half:])
+		sums[w.id*16] += d.units.dotF32(piece[:half], piece[half:])
 	})
 	w0 := new(worker)
 	if err := d.team.submit(ctx, w0, fill); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/bench"
 	"github.com/tenon-go/tenon/bench/synthetic"
 )
@@ -178,7 +179,7 @@ func (r *reportFlags) parts() []part {
 	all := []part{
 		{name: partTypes, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep}},
 		{name: partBatches, vs: r.vs, args: []string{"-p", r.batches, "-n", "0", "-r", rep}},
-		{name: partAVX2, some: true, vs: r.vsAVX2, env: []string{bench.LevelVariable + "=avx2"}, args: []string{"-p", p, "-n", n, "-r", rep}},
+		{name: partAVX2, some: true, vs: r.vsAVX2, env: []string{cpu.LevelEnv + "=avx2"}, args: []string{"-p", p, "-n", n, "-r", rep}},
 		{name: partBusy, some: true, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep, "--busy", "1"}},
 	}
 	if r.context > 0 {
