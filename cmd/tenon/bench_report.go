@@ -205,7 +205,7 @@ func (a *app) reportModel(ctx context.Context, r *reportFlags, self, path string
 			args = append(slices.Clone(args), "-t", fmt.Sprint(r.threads))
 		}
 		shown := append(slices.Clone(p.env), "tenon bench -m "+filepath.Base(path), strings.Join(args, " "))
-		args = append([]string{"bench", "-m", path, "-o", "json", "--progress"}, args...)
+		args = append([]string{"bench", "-m", path, "-o", "json", "--progress", "--stop-at-eof"}, args...)
 		if r.noRoofline {
 			args = append(args, "--no-roofline")
 		}
@@ -224,17 +224,21 @@ func (a *app) reportModel(ctx context.Context, r *reportFlags, self, path string
 	return runs, nil
 }
 
-// reportChild runs tenon bench as another process and reads its records. When ctx is cancelled that gets an
-// interrupt, and prints what it has.
+// reportChild runs tenon bench as another process and reads its records. When ctx is cancelled the stdin of
+// that ends, and it prints what it has.
 func (a *app) reportChild(ctx context.Context, self string, env, args []string) ([]bench.Record, error) {
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Cancel = stdin.Close
 	cmd.WaitDelay = 30 * time.Second
 	var stdout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, a.stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	records, readErr := bench.ReadJSON(&stdout)
 	if err == nil {
 		err = readErr
