@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/cpu"
 )
 
 // Manifest says where and with what something was measured. It stands in every record, so that a line of a
@@ -20,7 +21,7 @@ type Manifest struct {
 
 	CPUInfo  string   `json:"cpu_info"`
 	CPUs     int      `json:"cpus"`      // that the system lets this process use
-	CPULevel string   `json:"cpu_level"` // that TENON_CPU asks for; empty: the best there is
+	CPULevel string   `json:"cpu_level"` // of the CPU's kernels, such as "avx2"
 	GPUInfo  string   `json:"gpu_info"`
 	Backends string   `json:"backends"`
 	Features []string `json:"features"` // of the device, the instruction sets of its kernels among them
@@ -34,15 +35,12 @@ type Manifest struct {
 	Absent []string `json:"absent"` // what could not be read, with the reason
 }
 
-// LevelVariable is the environment variable that holds the CPU's kernels to an instruction set.
-const LevelVariable = "TENON_CPU"
-
 // NewManifest describes this machine and process, and the devices, of which the first is the one that
 // counts. commit is the version of the program; empty is what the build knows of itself.
 func NewManifest(commit string, devices []backends.Device) Manifest {
 	m := Manifest{
 		BuildCommit: commit, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		CPUs: runtime.NumCPU(), CPULevel: os.Getenv(LevelVariable),
+		CPUs: runtime.NumCPU(),
 	}
 	if m.BuildCommit == "" {
 		m.BuildCommit = buildRevision()
@@ -53,6 +51,9 @@ func NewManifest(commit string, devices []backends.Device) Manifest {
 		info := d.Info()
 		if i == 0 {
 			m.Features, m.Driver = info.Features, info.Driver
+		}
+		if d, ok := d.(*cpu.Device); ok {
+			m.CPULevel = d.Level().String()
 		}
 		if info.Kind == backends.CPU {
 			m.CPUInfo = info.Description

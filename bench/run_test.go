@@ -217,8 +217,10 @@ func TestDevices(t *testing.T) {
 }
 
 func TestManifest(t *testing.T) {
-	t.Setenv(LevelVariable, "scalar")
-	dev := cpu.New(cpu.Options{Threads: 3})
+	dev, err := cpu.NewAt(cpu.Scalar, cpu.Options{Threads: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer dev.Close()
 	m := NewManifest("", []backends.Device{dev})
 	if m.GoVersion != runtime.Version() || m.CPUs < 1 || m.CPUInfo == "" || m.Backends != "CPU" || m.CPULevel != "scalar" || m.Driver == "" || !slices.Contains(m.Features, "3 threads") {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenon-go/tenon"
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/internal/recipe"
@@ -30,6 +31,11 @@ type session struct {
 
 // openSession opens the model of p with room for so many tokens.
 func openSession(p Params, context int, more []tenon.Option, progress func(done, total int64)) (_ *session, err error) {
+	// A level that TENON_CPU asks for and that is not there is an error of the registry: a CPU with another
+	// number of threads is made without it, and would quietly have another level.
+	if _, err := backends.Open(cpu.Backend); err != nil {
+		return nil, err
+	}
 	options, err := p.options(context)
 	if err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ func write(t *testing.T, m Model, threads int) []byte {
 func TestTypes(t *testing.T) {
 	for _, name := range Types() {
 		t.Run(name, func(t *testing.T) {
-			m, err := Parse("llama-tiny:layers=8,embd=512,ff=512,vocab=300:" + name)
+			m, err := Parse("llama-tiny:layers=8,ff=256,vocab=300:" + name)
 			if err != nil {
 				t.Fatal(err)
 			}

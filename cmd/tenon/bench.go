@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -51,6 +52,15 @@ func (a *app) bench(ctx context.Context, b *benchFlags, atEnd func([]bench.Recor
 	opt, err := b.options(a)
 	if err != nil {
 		return err
+	}
+	if b.stopAtEOF {
+		var stop context.CancelFunc
+		ctx, stop = context.WithCancel(ctx)
+		defer stop()
+		go func() {
+			_, _ = io.Copy(io.Discard, a.stdin) // an error is an end, too
+			stop()
+		}()
 	}
 	draw, err := b.plotter()
 	if err != nil {

@@ -40,16 +40,22 @@ type benchFlags struct {
 	sim         string
 	spec        specFlags
 	specPrompt  string
+	stopAtEOF   bool // for tenon bench report: an interrupt of a terminal reaches both, and a second one would kill
 
 	matrix bench.Matrix // what the lists say
 }
 
 func newBenchFlags() *benchFlags { return &benchFlags{lists: map[string]*[]string{}} }
 
-// llamaBench maps the short names of llama-bench that are longer than a letter to the long ones.
+// llamaBench maps the short names of llama-bench that are longer than a letter to the long ones. Those of
+// the last lines are no flags here, and an unknown long name is easier to understand than -n kvo.
 var llamaBench = map[string]string{
 	"-pg": "--n-prompt-gen", "-ub": "--ubatch-size", "-ctk": "--cache-type-k", "-ctv": "--cache-type-v", "-fa": "--flash-attn",
 	"-ngl": "--n-gpu-layers", "-dev": "--device", "-ot": "--override-tensor", "-oe": "--output-err",
+
+	"-nkvo": "--no-kv-offload", "-sm": "--split-mode", "-mg": "--main-gpu", "-ts": "--tensor-split", "-embd": "--embeddings", "-ncmoe": "--n-cpu-moe",
+	"-nopo": "--no-op-offload", "-lm": "--load-mode", "-lzm": "--lazy-mode", "-hf": "--hf-repo", "-hfr": "--hf-repo", "-hff": "--hf-file",
+	"-fitt": "--fit-target", "-fitc": "--fit-ctx", "-mmp": "--mmap",
 }
 
 // spellOut returns the arguments of tenon bench with the long names of flags that have a short one of
@@ -114,6 +120,8 @@ func (b *benchFlags) add(cmd *cobra.Command) {
 	f.IntVar(&b.busy, "busy", 0, "keep `N` cores busy with processes that do nothing else meanwhile")
 	f.StringVar(&b.sim, "sim", "", "run on the simulated devices that `FILE` describes (-: stdin)")
 	_ = cmd.MarkFlagFilename("sim")
+	f.BoolVar(&b.stopAtEOF, "stop-at-eof", false, "stop when stdin ends, as at an interrupt")
+	_ = f.MarkHidden("stop-at-eof")
 	f.StringVar(&b.specPrompt, "spec-prompt", "", "`TEXT` that is continued with and without speculation")
 	b.spec.add(cmd)
 	for _, name := range []string{"output", "output-err"} {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/bench"
 	"github.com/tenon-go/tenon/bench/synthetic"
 )
@@ -178,7 +179,7 @@ func (r *reportFlags) parts() []part {
 	all := []part{
 		{name: partTypes, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep}},
 		{name: partBatches, vs: r.vs, args: []string{"-p", r.batches, "-n", "0", "-r", rep}},
-		{name: partAVX2, some: true, vs: r.vsAVX2, env: []string{bench.LevelVariable + "=avx2"}, args: []string{"-p", p, "-n", n, "-r", rep}},
+		{name: partAVX2, some: true, vs: r.vsAVX2, env: []string{cpu.LevelEnv + "=avx2"}, args: []string{"-p", p, "-n", n, "-r", rep}},
 		{name: partBusy, some: true, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep, "--busy", "1"}},
 	}
 	if r.context > 0 {
@@ -204,7 +205,7 @@ func (a *app) reportModel(ctx context.Context, r *reportFlags, self, path string
 			args = append(slices.Clone(args), "-t", fmt.Sprint(r.threads))
 		}
 		shown := append(slices.Clone(p.env), "tenon bench -m "+filepath.Base(path), strings.Join(args, " "))
-		args = append([]string{"bench", "-m", path, "-o", "json", "--progress"}, args...)
+		args = append([]string{"bench", "-m", path, "-o", "json", "--progress", "--stop-at-eof"}, args...)
 		if r.noRoofline {
 			args = append(args, "--no-roofline")
 		}
@@ -223,17 +224,21 @@ func (a *app) reportModel(ctx context.Context, r *reportFlags, self, path string
 	return runs, nil
 }
 
-// reportChild runs tenon bench as another process and reads its records. When ctx is cancelled that gets an
-// interrupt, and prints what it has.
+// reportChild runs tenon bench as another process and reads its records. When ctx is cancelled the stdin of
+// that ends, and it prints what it has.
 func (a *app) reportChild(ctx context.Context, self string, env, args []string) ([]bench.Record, error) {
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Cancel = stdin.Close
 	cmd.WaitDelay = 30 * time.Second
 	var stdout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, a.stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	records, readErr := bench.ReadJSON(&stdout)
 	if err == nil {
 		err = readErr

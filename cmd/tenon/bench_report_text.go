@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/bench"
 )
 
@@ -27,7 +28,7 @@ func renderReport(runs []reportRun) string {
 		{partTypes, "Prompts and generation", "", (*reportText).speeds},
 		{partBatches, "A few tokens at a time", "What a run of so many tokens takes, over what a run of one takes: what checking a draft costs.", (*reportText).batches},
 		{partContext, "Time to first token", "From the beginning of a long prompt to the choice of the token after it. The peer's is the time of the prompt alone.", (*reportText).contexts},
-		{partAVX2, "With AVX2 alone", "The kernels held to AVX2 by `" + bench.LevelVariable + "=avx2`, and the peer to its own build for it where one was given.", (*reportText).speeds},
+		{partAVX2, "With AVX2 alone", "The kernels held to AVX2 by `" + cpu.LevelEnv + "=avx2`, and the peer to its own build for it where one was given.", (*reportText).speeds},
 		{partBusy, "With a busy core", "One core is kept busy by another process, which `--busy 1` starts.", (*reportText).speeds},
 	} {
 		t.part(p.name, p.title, p.text, runs, p.rows)

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
-		Deadline: time.Now().Add(time.Minute), // a command that hangs is killed with its stacks
+		Deadline: time.Now().Add(2 * time.Minute), // a command that hangs is killed with its stacks
 		Setup: func(env *testscript.Env) error {
 			// A process under the race detector else sleeps a second before it ends.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
