@@ -111,8 +111,8 @@ rows1:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -181,6 +181,9 @@ block2:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -225,8 +228,8 @@ rows3:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -287,6 +290,8 @@ block4:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -331,8 +336,8 @@ rows5:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -394,6 +399,9 @@ block6:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -438,8 +446,8 @@ rows7:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -525,6 +533,9 @@ block8:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -569,8 +580,8 @@ rows9:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -657,6 +668,9 @@ block10:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -701,8 +715,8 @@ rows11:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -779,6 +793,8 @@ block12:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -823,8 +839,8 @@ rows13:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -898,6 +914,8 @@ block14:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10
@@ -942,8 +960,8 @@ rows15:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1036,6 +1054,9 @@ block16:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -1084,8 +1105,8 @@ rows17:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1166,6 +1187,8 @@ block18:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -1214,8 +1237,8 @@ rows19:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1298,6 +1321,9 @@ block20:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -1346,8 +1372,8 @@ rows21:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1453,6 +1479,9 @@ block22:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -1501,8 +1530,8 @@ rows23:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1610,6 +1639,9 @@ block24:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -1658,8 +1690,8 @@ rows25:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1760,6 +1792,8 @@ block26:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -1808,8 +1842,8 @@ rows27:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1903,6 +1937,8 @@ block28:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10
@@ -1951,8 +1987,8 @@ rows29:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2069,6 +2105,9 @@ block30:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -2121,8 +2160,8 @@ rows31:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2223,6 +2262,8 @@ block32:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -2275,8 +2316,8 @@ rows33:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2380,6 +2421,9 @@ block34:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -2432,8 +2476,8 @@ rows35:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2559,6 +2603,9 @@ block36:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -2611,8 +2658,8 @@ rows37:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2741,6 +2788,9 @@ block38:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -2793,8 +2843,8 @@ rows39:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2919,6 +2969,8 @@ block40:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -2971,8 +3023,8 @@ rows41:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3086,6 +3138,8 @@ block42:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10
@@ -3138,8 +3192,8 @@ rows43:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3280,6 +3334,9 @@ block44:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -3336,8 +3393,8 @@ rows45:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3458,6 +3515,8 @@ block46:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -3514,8 +3573,8 @@ rows47:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3640,6 +3699,9 @@ block48:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -3696,8 +3758,8 @@ rows49:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3843,6 +3905,9 @@ block50:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -3899,8 +3964,8 @@ rows51:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -4050,6 +4115,9 @@ block52:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -4106,8 +4174,8 @@ rows53:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -4256,6 +4324,8 @@ block54:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -4312,8 +4382,8 @@ rows55:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -4447,6 +4517,8 @@ block56:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10

@@ -22,6 +22,7 @@ rows1:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -44,6 +45,9 @@ loop2:
 	ADDQ $64, R8
 	ADDQ $64, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $128, R14
 	SUBQ $16, AX
 	JGE loop2
 short3:
@@ -112,6 +116,7 @@ rows8:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -134,6 +139,8 @@ loop9:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop9
 short10:
@@ -206,6 +213,7 @@ rows15:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -234,6 +242,8 @@ loop16:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop16
 short17:
@@ -308,6 +318,7 @@ rows22:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -338,6 +349,9 @@ loop23:
 	ADDQ $64, R8
 	ADDQ $64, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $128, R14
 	SUBQ $16, AX
 	JGE loop23
 short24:
@@ -424,6 +438,7 @@ rows29:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -454,6 +469,8 @@ loop30:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop30
 short31:
@@ -544,6 +561,7 @@ rows36:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -580,6 +598,8 @@ loop37:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop37
 short38:
@@ -672,6 +692,7 @@ rows43:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -710,6 +731,9 @@ loop44:
 	ADDQ $64, R8
 	ADDQ $64, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $128, R14
 	SUBQ $16, AX
 	JGE loop44
 short45:
@@ -814,6 +838,7 @@ rows50:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -852,6 +877,8 @@ loop51:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop51
 short52:
@@ -960,6 +987,7 @@ rows57:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*2), R14
 	LEAQ (R8)(CX*1), R9
 	LEAQ (R8)(CX*2), R10
 	CMPQ left-8(SP), $1
@@ -1004,6 +1032,8 @@ loop58:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop58
 short59:
@@ -1114,6 +1144,7 @@ rows64:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*1), R14
 	ADDQ CX, R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1138,6 +1169,8 @@ loop65:
 	VFMADD231PS 32(SI)(BX*1), Y13, Y7
 	ADDQ $64, R8
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $64, R14
 	SUBQ $16, AX
 	JGE loop65
 short66:
@@ -1216,6 +1249,7 @@ rows70:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*1), R14
 	ADDQ CX, R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1240,6 +1274,8 @@ loop71:
 	VFMADD231PS 32(SI)(BX*1), Y13, Y7
 	ADDQ $32, R8
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $32, R14
 	SUBQ $16, AX
 	JGE loop71
 short72:
@@ -1320,6 +1356,7 @@ rows76:
 	MOVQ product_wStride(AX), CX
 	MOVQ product_k(AX), AX
 	MOVQ R10, R8
+	LEAQ (R8)(CX*1), R14
 	ADDQ CX, R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1347,6 +1384,8 @@ loop77:
 	VFMADD231PS 32(SI)(BX*1), Y13, Y7
 	ADDQ $32, R8
 	ADDQ $64, SI
+	PREFETCHT0 0(R14)
+	ADDQ $32, R14
 	SUBQ $16, AX
 	JGE loop77
 short78:

@@ -126,8 +126,8 @@ rows1:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -187,6 +187,9 @@ block2:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -231,8 +234,8 @@ rows3:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -288,6 +291,8 @@ block4:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -332,8 +337,8 @@ rows5:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -392,6 +397,9 @@ block6:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -436,8 +444,8 @@ rows7:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -518,6 +526,9 @@ block8:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -562,8 +573,8 @@ rows9:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -647,6 +658,9 @@ block10:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -691,8 +705,8 @@ rows11:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -760,6 +774,8 @@ block12:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -804,8 +820,8 @@ rows13:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -874,6 +890,8 @@ block14:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10
@@ -918,8 +936,8 @@ rows15:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -994,6 +1012,9 @@ block16:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -1042,8 +1063,8 @@ rows17:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1114,6 +1135,8 @@ block18:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -1162,8 +1185,8 @@ rows19:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1240,6 +1263,9 @@ block20:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -1288,8 +1314,8 @@ rows21:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1385,6 +1411,9 @@ block22:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -1433,8 +1462,8 @@ rows23:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1536,6 +1565,9 @@ block24:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -1584,8 +1616,8 @@ rows25:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1668,6 +1700,8 @@ block26:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -1716,8 +1750,8 @@ rows27:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1801,6 +1835,8 @@ block28:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10
@@ -1849,8 +1885,8 @@ rows29:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -1940,6 +1976,9 @@ block30:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -1992,8 +2031,8 @@ rows31:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2079,6 +2118,8 @@ block32:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -2131,8 +2172,8 @@ rows33:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2227,6 +2268,9 @@ block34:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -2279,8 +2323,8 @@ rows35:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2391,6 +2435,9 @@ block36:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -2443,8 +2490,8 @@ rows37:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2564,6 +2611,9 @@ block38:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -2616,8 +2666,8 @@ rows39:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2715,6 +2765,8 @@ block40:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -2767,8 +2819,8 @@ rows41:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -2867,6 +2919,8 @@ block42:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10
@@ -2919,8 +2973,8 @@ rows43:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3025,6 +3079,9 @@ block44:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $136, R14
 	ADDQ $34, R8
 	ADDQ $34, R9
 	ADDQ $34, R10
@@ -3081,8 +3138,8 @@ rows45:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3183,6 +3240,8 @@ block46:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -3239,8 +3298,8 @@ rows47:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3353,6 +3412,9 @@ block48:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $80, R14
 	ADDQ $20, R8
 	ADDQ $20, R9
 	ADDQ $20, R10
@@ -3409,8 +3471,8 @@ rows49:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3536,6 +3598,9 @@ block50:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $88, R14
 	ADDQ $22, R8
 	ADDQ $22, R9
 	ADDQ $22, R10
@@ -3592,8 +3657,8 @@ rows51:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3731,6 +3796,9 @@ block52:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	PREFETCHT0 64(R14)
+	ADDQ $96, R14
 	ADDQ $24, R8
 	ADDQ $24, R9
 	ADDQ $24, R10
@@ -3787,8 +3855,8 @@ rows53:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -3901,6 +3969,8 @@ block54:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $72, R14
 	ADDQ $18, R8
 	ADDQ $18, R9
 	ADDQ $18, R10
@@ -3957,8 +4027,8 @@ rows55:
 	MOVQ left-8(SP), CX
 	MOVQ w-16(SP), R8
 	MOVQ product_wStride(AX), DI
-	LEAQ (R8)(DI*4), R9
-	MOVQ R9, w-16(SP)
+	LEAQ (R8)(DI*4), R14
+	MOVQ R14, w-16(SP)
 	LEAQ (R8)(DI*1), R9
 	CMPQ CX, $1
 	CMOVQLE R8, R9
@@ -4072,6 +4142,8 @@ block56:
 	ADDQ $32, SI
 	ADDQ $4, R12
 	ADDQ $4, R13
+	PREFETCHT0 0(R14)
+	ADDQ $68, R14
 	ADDQ $17, R8
 	ADDQ $17, R9
 	ADDQ $17, R10

@@ -150,6 +150,7 @@ func (q *quad) loop(n, step int, f func()) {
 	q.i("XORL CX, CX")
 	q.at(l)
 	f()
+	q.ahead(4 * q.block * step / n)
 	q.i("ADDQ $%d, CX; CMPQ CX, $%d; JLT %s", step, n, l)
 }
 

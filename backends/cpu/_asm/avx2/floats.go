@@ -41,6 +41,7 @@ var typesFloat = []typeFloat{
 // elements, and their latency is what a single row would wait for.
 //
 //	R8, R9  rows          SI  tokens         DX, BX  their stride, and three of it
+//	R14     what is fetched ahead
 //	Y0..    sums          Y12, Y13  16 elements of a row
 func unitFloat(f *file, typ typeFloat, tokens int) {
 	pair := 2
@@ -55,6 +56,7 @@ func unitFloat(f *file, typ typeFloat, tokens int) {
 	rows := f.label("rows")
 	f.at(rows)
 	f.i("MOVQ p+0(FP), AX; MOVQ product_x(AX), SI; MOVQ product_wStride(AX), CX; MOVQ product_k(AX), AX; MOVQ R10, R8")
+	f.i("LEAQ (R8)(CX*%d), R14", pair)
 	if pair == 2 {
 		f.i("LEAQ (R8)(CX*1), R9; LEAQ (R8)(CX*2), R10; CMPQ left-8(SP), $1; CMOVQLE R8, R9")
 	} else {
@@ -81,6 +83,9 @@ func unitFloat(f *file, typ typeFloat, tokens int) {
 			f.i("ADDQ $%d, %s", n*typ.size, []string{"R8", "R9"}[row])
 		}
 		f.i("ADDQ $%d, SI", 4*n)
+		if n == 16 {
+			f.fetch("R14", n*typ.size*pair)
+		}
 	}
 	loop, short, tail, last, store := f.label("loop"), f.label("short"), f.label("tail"), f.label("last"), f.label("store")
 	f.i("SUBQ $16, AX; JLT %s", short)
