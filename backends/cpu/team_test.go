@@ -37,11 +37,14 @@ func TestTeamSteps(t *testing.T) {
 		var steps []step
 		const n, total, rounds = 80, 37, 10
 		var taken [n][total]atomic.Int32
-		var done [n]atomic.Int32
+		var done, begun [n]atomic.Int32
 		for i := range n {
 			steps = append(steps, func(w *worker) {
-				if i > 0 && done[i-1].Load() != int32(size) {
-					t.Errorf("step %d began before all had ended the one before", i)
+				if i > 0 && done[i-1].Load() != total {
+					t.Errorf("step %d began when %d of the %d items of the one before were done", i, done[i-1].Load(), total)
+				}
+				if w.id == 0 {
+					begun[i].Add(1)
 				}
 				for {
 					from, to, ok := w.next(total, 1+i%5)
@@ -51,8 +54,8 @@ func TestTeamSteps(t *testing.T) {
 					for j := from; j < to; j++ {
 						taken[i][j].Add(1)
 					}
+					done[i].Add(int32(to - from))
 				}
-				done[i].Add(1)
 			})
 		}
 		deadline(t, func() {
@@ -60,12 +63,15 @@ func TestTeamSteps(t *testing.T) {
 				for i := range done {
 					done[i].Store(0)
 				}
-				if err := tm.submit(t.Context(), new(worker), steps); err != nil {
+				if err := tm.submit(t.Context(), new(worker), steps, new(bool)); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 		for i := range n {
+			if c := begun[i].Load(); c != rounds {
+				t.Fatalf("%d workers: step %d was begun by %d, want %d", size, i, c, rounds)
+			}
 			for j := range total {
 				if c := taken[i][j].Load(); c != rounds {
 					t.Fatalf("%d workers: item %d of step %d was taken %d times, want %d", size, j, i, c, rounds)
@@ -104,7 +110,7 @@ func TestTeamFailures(t *testing.T) {
 						}
 					})
 				}
-				err := tm.submit(t.Context(), new(worker), steps)
+				err := tm.submit(t.Context(), new(worker), steps, new(bool))
 				switch {
 				case failing != errors.Is(err, errBad):
 					t.Errorf("round %d: failing is %v, error is %v", round, failing, err)
@@ -141,7 +147,7 @@ func TestTeamCancel(t *testing.T) {
 				})
 			}
 			var err error
-			deadline(t, func() { err = tm.submit(ctx, new(worker), steps) })
+			deadline(t, func() { err = tm.submit(ctx, new(worker), steps, new(bool)) })
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("have %v, want context.Canceled", err)
 			}
@@ -149,7 +155,7 @@ func TestTeamCancel(t *testing.T) {
 			if most := int64(at*1000 + 1000); items.Load() > most {
 				t.Errorf("%d items were done after the end of step %d", items.Load()-most, at)
 			}
-			if err := tm.submit(ctx, new(worker), steps); !errors.Is(err, context.Canceled) {
+			if err := tm.submit(ctx, new(worker), steps, new(bool)); !errors.Is(err, context.Canceled) {
 				t.Errorf("submitted after its end: %v", err)
 			}
 			cancel()
