@@ -140,18 +140,29 @@ const (
 	// spinTime is how long a worker that waits keeps its core: about as long as a chunk takes. A longer
 	// wait means that somebody has lost its core, and may have this one.
 	spinTime = 40 * time.Microsecond
+	// yieldTime is how long it then offers the core and asks again. To sleep at once would be politer, but
+	// measured worse beside a busy process: who sleeps has to be put back onto a core.
+	yieldTime = time.Millisecond
 )
 
-// wait returns when the phase is another one.
+// wait returns when the phase is another one. It does not yield for an idle team: nobody needs it.
 func (r *run) wait(phase uint32) {
 	var begun time.Time
 	for look := 1; uint32(r.state.Load()) == phase; look++ {
-		switch {
-		case look%looksPerClock != 0:
+		if look%looksPerClock != 0 {
 			pause(2)
-		case begun.IsZero():
+			continue
+		}
+		if begun.IsZero() {
 			begun = time.Now()
-		case time.Since(begun) > spinTime:
+			continue
+		}
+		switch waited := time.Since(begun); {
+		case waited < spinTime:
+		case waited < yieldTime && phase&idle == 0:
+			yieldCore()
+			look-- // and look at the clock again
+		default:
 			r.sleepers.Add(1)
 			r.sleep(phase)
 			r.sleepers.Add(-1)

@@ -27,3 +27,6 @@ func (r *run) sleep(phase uint32) {
 func (r *run) wakeAll() {
 	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&r.state)), futexWake, 1<<31-1, 0, 0, 0)
 }
+
+// yieldCore lets another thread run, if one waits for the caller's core.
+func yieldCore() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

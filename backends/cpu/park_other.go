@@ -2,7 +2,10 @@
 
 package cpu
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // parking puts goroutines to sleep.
 type parking struct {
@@ -29,3 +32,6 @@ func (r *run) wakeAll() {
 		r.cond.Broadcast()
 	}
 }
+
+// yieldCore lets another goroutine run.
+func yieldCore() { runtime.Gosched() }

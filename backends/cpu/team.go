@@ -49,9 +49,11 @@ func newTeam(size int) *team {
 	return t
 }
 
-// begin brings the workers up. They belong to the team until close.
+// begin brings the workers up, and is back when all are there. They belong to the team until close.
 func (t *team) begin() {
 	masks := workerMasks(t.size)
+	var there sync.WaitGroup
+	there.Add(t.size - 1)
 	for seat := 1; seat < t.size; seat++ {
 		go func() {
 			// A thread of its own keeps a worker on its core, near what it has read. It ends with the
@@ -61,6 +63,7 @@ func (t *team) begin() {
 				pinThread(masks[seat])
 			}
 			w := &worker{}
+			there.Done()
 			for phase := uint32(idle); ; phase = w.work(t, seat) {
 				if t.r.wait(phase); t.r.closed.Load() {
 					return
@@ -68,6 +71,7 @@ func (t *team) begin() {
 			}
 		}()
 	}
+	there.Wait()
 }
 
 // take waits for the caller's turn; give ends it.

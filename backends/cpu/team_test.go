@@ -330,3 +330,91 @@ var everyKernel = func() map[string]func(r *rig) *tensor.Tensor {
 	}
 	return m
 }()
+
+// TestSharedTeam opens devices of one size, which share a team: it outlives all but the last of them, and
+// programs of a closed one do not run.
+func TestSharedTeam(t *testing.T) {
+	a, b, other := New(Options{Threads: 3}), New(Options{Name: "B", Threads: 3}), New(Options{Threads: 4})
+	defer other.Close()
+	if a.team != b.team || a.team == other.team {
+		t.Fatal("teams are shared by size")
+	}
+	var progs []*bound
+	for _, dev := range []*Device{a, b} {
+		r := newRig(t, 1)
+		p, err := r.bind(dev, false, r.Neg(r.random(tensor.F32, tensor.MakeShape(100))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		progs = append(progs, p)
+	}
+	for range 2 { // closing again does nothing
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := progs[0].prog.Submit(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("a closed device's program gives %v", err)
+	}
+	if err := progs[1].prog.Submit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.Close()
+	if err := progs[1].prog.Submit(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("a closed device's program gives %v", err)
+	}
+	if c := New(Options{Threads: 3}); c.team == a.team {
+		t.Error("a team that has ended is used again")
+	} else {
+		c.Close()
+	}
+}
+
+// TestTurns has a submit wait behind a long one: it gives up when its context ends, and otherwise gets its
+// turn although others submit without a pause.
+func TestTurns(t *testing.T) {
+	tm := newTeam(2)
+	defer tm.close()
+	entered, release := make(chan struct{}), make(chan struct{})
+	long := []step{func(w *worker) {
+		if w.id == 0 {
+			close(entered)
+			<-release
+		}
+	}}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := tm.submit(t.Context(), new(worker), long, new(bool)); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	nothing := []step{func(*worker) {}}
+	if err := tm.submit(ctx, new(worker), nothing, new(bool)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting gives %v", err)
+	}
+	close(release)
+	wg.Wait()
+
+	var stop atomic.Bool
+	for range 2 {
+		wg.Go(func() {
+			for w := new(worker); !stop.Load(); {
+				if err := tm.submit(t.Context(), w, nothing, new(bool)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	deadline(t, func() {
+		for range 100 {
+			if err := tm.submit(t.Context(), new(worker), nothing, new(bool)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	stop.Store(true)
+	wg.Wait()
+}
