@@ -34,7 +34,7 @@ type run struct {
 	errOnce sync.Mutex
 	err     error
 
-	parking
+	bed parking
 }
 
 const (
@@ -164,7 +164,7 @@ func (r *run) wait(phase uint32) {
 			look-- // and look at the clock again
 		default:
 			r.sleepers.Add(1)
-			r.sleep(phase)
+			r.bed.sleep(&r.state, phase)
 			r.sleepers.Add(-1)
 			begun = time.Time{}
 		}
@@ -174,7 +174,7 @@ func (r *run) wait(phase uint32) {
 // wake wakes those who sleep, as the phase has changed.
 func (r *run) wake() {
 	if r.sleepers.Load() > 0 {
-		r.wakeAll()
+		r.bed.wakeAll(&r.state)
 	}
 }
 

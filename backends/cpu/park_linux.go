@@ -3,6 +3,7 @@
 package cpu
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,14 +19,14 @@ const (
 )
 
 // sleep returns when it is woken or the phase is another one; or for no reason at all.
-func (r *run) sleep(phase uint32) {
+func (*parking) sleep(state *atomic.Uint64, phase uint32) {
 	// The phase is the first half of state: both architectures are little-endian. An error means a
 	// signal or a new phase, and is as good as being woken.
-	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&r.state)), futexWait, uintptr(phase), 0, 0, 0)
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(state)), futexWait, uintptr(phase), 0, 0, 0)
 }
 
-func (r *run) wakeAll() {
-	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&r.state)), futexWake, 1<<31-1, 0, 0, 0)
+func (*parking) wakeAll(state *atomic.Uint64) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(state)), futexWake, 1<<31-1, 0, 0, 0)
 }
 
 // yieldCore lets another thread run, if one waits for the caller's core.

@@ -5,6 +5,7 @@ package cpu
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // parking puts goroutines to sleep.
@@ -14,22 +15,22 @@ type parking struct {
 }
 
 // sleep returns when the phase is another one.
-func (r *run) sleep(phase uint32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cond == nil {
-		r.cond = sync.NewCond(&r.mu)
+func (p *parking) sleep(state *atomic.Uint64, phase uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cond == nil {
+		p.cond = sync.NewCond(&p.mu)
 	}
-	for uint32(r.state.Load()) == phase {
-		r.cond.Wait()
+	for uint32(state.Load()) == phase {
+		p.cond.Wait()
 	}
 }
 
-func (r *run) wakeAll() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.cond != nil {
-		r.cond.Broadcast()
+func (p *parking) wakeAll(*atomic.Uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cond != nil {
+		p.cond.Broadcast()
 	}
 }
 
