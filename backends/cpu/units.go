@@ -20,6 +20,8 @@ type units struct {
 	round [forms]func(rec []byte, x []float32)
 	// rows multiply rows of weights with tokens, by type of the weights.
 	rows [256]rowUnits
+	// attn are those of attention.
+	attn attnUnits
 }
 
 // form is how a token's row is written down, as its record, to be multiplied with weights of some types.
@@ -81,6 +83,7 @@ type product struct {
 
 // scalarUnits fills u with plain Go.
 func scalarUnits(u *units) {
+	scalarAttn(&u.attn)
 	u.dotF32, u.addScaledF32 = dotF32Go, addScaledF32Go
 	u.decode = decoders
 	u.round[floats] = roundNot
