@@ -36,7 +36,7 @@ func BenchmarkFlashAttn(b *testing.B) {
 						k, v := r.random(typ, kv), r.random(typ, kv)
 						p, err := r.bind(dev, false, r.FlashAttn(tensor.FlashAttn{Scale: 0.1},
 							r.random(tensor.F32, tensor.MakeShape(d, heads, tokens)), k, v,
-							r.values(tensor.F16, tensor.MakeShape(cells, tokens), mask)))
+							r.values(tensor.F16, tensor.MakeShape(cells, tokens), mask), nil))
 						if err != nil {
 							b.Fatal(err)
 						}
