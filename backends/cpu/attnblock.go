@@ -146,18 +146,15 @@ func (a *attention) addValues(it *attnItem, c0, n int, isMasked bool) {
 
 // addShown adds the values of cells with a weight to the sums of query i+j, as addValues does.
 func (a *attention) addShown(it *attnItem, i, j, n, columns int) {
-	t := it.tile
+	values, step := it.tile.b, it.tile.bStep
 	scores := it.f[a.off.scores+i*attnCells+j:]
-	down, one := it.f[a.off.down+i+j], [1]float32{1}
-	scaleF32(it.f[a.off.sums+(i+j)*a.wide:][:a.wide], down)
+	sums := it.f[a.off.sums+(i+j)*a.wide:][:a.wide]
+	scaleF32(sums, it.f[a.off.down+i+j])
 	for c := range n {
 		if scores[c*columns] == 0 {
 			continue
 		}
-		t.a, t.k, t.scale = &scores[c*columns], 1, &one[0]
-		t.b = &floatsAt(it.tile.b, c*t.bStep, 1)[0]
-		t.c = &it.f[a.off.sums+(i+j)*a.wide]
-		a.u.attn.multiply(&t, 1, a.wide)
+		a.u.addScaledF32(sums, floatsAt(values, c*step, a.wide), scores[c*columns])
 	}
 }
 

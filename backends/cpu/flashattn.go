@@ -71,7 +71,7 @@ func (c *compiler) flashAttn() {
 				return
 			}
 			it := a.item(w, i, tiles)
-			a.whole(&it)
+			a.whole(it)
 		}
 	})
 }
@@ -92,8 +92,9 @@ type attnItem struct {
 }
 
 // item returns item i. Later tokens see more cells: the long items are begun first.
-func (a *attention) item(w *worker, i, tiles int) attnItem {
-	it := attnItem{f: w.floats, shared: w.shared, kv: i % a.kvHeads, s: i / a.kvHeads / tiles}
+func (a *attention) item(w *worker, i, tiles int) *attnItem {
+	it := &w.attn
+	it.f, it.shared, it.kv, it.s = w.floats, w.shared, i%a.kvHeads, i/a.kvHeads/tiles
 	it.t0 = (tiles - 1 - i/a.kvHeads%tiles) * a.tileTokens
 	it.tokens = min(a.tileTokens, a.tokens-it.t0)
 	it.queries = it.tokens * a.share
@@ -107,14 +108,14 @@ func (a *attention) token(it *attnItem, i int) int { return it.t0 + i/a.share }
 // whole computes all segments of an item.
 func (a *attention) whole(it *attnItem) {
 	a.loadQueries(it)
-	end := state{it.f[a.off.endMaximum:], it.f[a.off.endTotal:], it.f[a.off.ends:]}
+	end := a.end(it.f)
 	clear(end.total[:it.queries])
 	for seg := range a.segments() {
 		if !a.segment(it, seg) {
 			continue
 		}
 		for i := range it.queries {
-			a.merge(it, end, i, it.f[a.off.maximum+i], it.f[a.off.total+i], it.f[a.off.sums+i*a.wide:])
+			a.merge(end, i, it.f[a.off.maximum+i], it.f[a.off.total+i], it.f[a.off.sums+i*a.wide:])
 		}
 	}
 	for i := range it.queries {
@@ -141,10 +142,10 @@ func (a *attention) split(c *compiler, tiles, items, segments int) {
 			}
 			it := a.item(w, i/segments, tiles)
 			seg := i % segments
-			a.loadQueries(&it)
-			a.segment(&it, seg)
+			a.loadQueries(it)
+			a.segment(it, seg)
 			for j := range it.queries {
-				p := at(w.shared, seg, a.head(&it, j), a.token(&it, j), it.s)
+				p := at(w.shared, seg, a.head(it, j), a.token(it, j), it.s)
 				p[0], p[1] = it.f[a.off.maximum+j], it.f[a.off.total+j]
 				copy(p[16:], it.f[a.off.sums+j*a.wide:][:a.wide])
 			}
@@ -152,12 +153,11 @@ func (a *attention) split(c *compiler, tiles, items, segments int) {
 	})
 	c.eachRow(heads*a.tokens*streams, segments*a.wide, func(w *worker, r int) {
 		head, t, s := r%heads, r/heads%a.tokens, r/heads/a.tokens
-		it := attnItem{f: w.floats}
-		end := state{it.f[a.off.endMaximum:], it.f[a.off.endTotal:], it.f[a.off.ends:]}
+		end := a.end(w.floats)
 		end.total[0] = 0
 		for seg := range segments {
 			p := at(w.shared, seg, head, t, s)
-			a.merge(&it, end, 0, p[0], p[1], p[16:])
+			a.merge(end, 0, p[0], p[1], p[16:])
 		}
 		a.finish(end, 0, head, a.dst.at(head, t, s))
 	})
@@ -167,8 +167,13 @@ func (a *attention) split(c *compiler, tiles, items, segments int) {
 // weighted sum of values, wide floats each.
 type state struct{ maximum, total, sums []float32 }
 
+// end is where an item's results are merged.
+func (a *attention) end(f []float32) state {
+	return state{f[a.off.endMaximum:], f[a.off.endTotal:], f[a.off.ends:]}
+}
+
 // merge adds what a segment has of a query to what those before it have of query i.
-func (a *attention) merge(it *attnItem, end state, i int, maximum, total float32, sums []float32) {
+func (a *attention) merge(end state, i int, maximum, total float32, sums []float32) {
 	to := end.sums[i*a.wide:][:a.wide]
 	switch {
 	case total == 0: // all hidden

@@ -40,7 +40,8 @@ type worker struct {
 	floats []float32 // scratch, as large as the program asked for
 	shared []byte    // scratch common to the team
 
-	product product // what a row unit is given
+	product product  // what a row unit is given
+	attn    attnItem // what attention is at
 }
 
 func newTeam(size int) *team {
