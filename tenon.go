@@ -96,7 +96,7 @@ type Option func(*config)
 // preference: layers are spread evenly over them. The CPU runs what they cannot.
 func WithDevices(names ...string) Option { return func(c *config) { c.devices = names } }
 
-// WithThreads sets the number of CPU threads; GOMAXPROCS if it is not given.
+// WithThreads sets the number of CPU threads; if it is not given there is one for each core.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
 // WithContext sets how many tokens the cache holds, over all sequences; the trained context, at most

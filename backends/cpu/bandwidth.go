@@ -59,12 +59,12 @@ func (d *Device) ReadBandwidth(ctx context.Context, size int64) (bytesPerSecond 
 		sums[w.id*16] += d.units.dotF32(piece[:half], piece[half:])
 	})
 	w0 := new(worker)
-	if err := d.team.submit(ctx, w0, fill); err != nil {
+	if err := d.team.submit(ctx, w0, fill, &d.closed); err != nil {
 		return 0, err
 	}
 	for range bandwidthRuns {
 		start := time.Now()
-		if err := d.team.submit(ctx, w0, read); err != nil {
+		if err := d.team.submit(ctx, w0, read, &d.closed); err != nil {
 			return 0, err
 		}
 		took := max(time.Since(start), time.Nanosecond)

@@ -94,7 +94,7 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 		}
 	}
 	d.team.reserve(c.floats, c.shared)
-	return &program{team: d.team, steps: c.steps}, nil
+	return &program{dev: d, steps: c.steps}, nil
 }
 
 // operand resolves t to its memory.
@@ -120,13 +120,15 @@ func (c *compiler) operand(t *tensor.Tensor) (operand, error) {
 }
 
 type program struct {
-	team  *team
+	dev   *Device
 	w0    worker
 	steps []step
 }
 
 // Submit runs the program to its end: the host's work is done when it returns.
-func (p *program) Submit(ctx context.Context) error { return p.team.submit(ctx, &p.w0, p.steps) }
+func (p *program) Submit(ctx context.Context) error {
+	return p.dev.team.submit(ctx, &p.w0, p.steps, &p.dev.closed)
+}
 
 // Wait has nothing to wait for.
 func (p *program) Wait(context.Context) error { return nil }

@@ -22,6 +22,9 @@ type units struct {
 	rows [256]rowUnits
 	// panel multiplies with many tokens; nil where rows do that, too.
 	panel *panelUnits
+
+	// attn are those of attention.
+	attn attnUnits
 }
 
 // form is how a token's row is written down, as its record, to be multiplied with weights of some types.
@@ -96,6 +99,7 @@ type product struct {
 
 // scalarUnits fills u with plain Go.
 func scalarUnits(u *units) {
+	scalarAttn(&u.attn)
 	u.dotF32, u.addScaledF32 = dotF32Go, addScaledF32Go
 	u.decode = decoders
 	u.round[floats] = roundNot
