@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,6 +25,31 @@ type Fuser interface {
 type Group struct {
 	Fusion   Fusion
 	From, To int // Nodes[From:To]
+}
+
+// ErrGroup is what CheckGroups returns.
+var ErrGroup = errors.New("malformed group")
+
+// CheckGroups reports groups that do not lie in Nodes one after the other, that do not match their Fusion, or
+// that hold a node without elements. A device calls it first in Compile.
+func (g *Subgraph) CheckGroups() error {
+	next := 0
+	for _, x := range g.Groups {
+		if x.Fusion >= numFusions || x.From < next || x.To > len(g.Nodes) || x.To-x.From != x.Fusion.Len() {
+			return fmt.Errorf("%w: %s of nodes %d to %d, after node %d of %d", ErrGroup, x.Fusion, x.From, x.To, next, len(g.Nodes))
+		}
+		nodes := g.Nodes[x.From:x.To]
+		if !x.Fusion.Match(nodes) {
+			return fmt.Errorf("%w: nodes %d to %d are no %s", ErrGroup, x.From, x.To, x.Fusion)
+		}
+		for _, n := range nodes {
+			if n.Bytes() == 0 {
+				return fmt.Errorf("%w: %v in %s has no elements", ErrGroup, n, x.Fusion)
+			}
+		}
+		next = x.To
+	}
+	return nil
 }
 
 // Fusion is a pattern of consecutive nodes for which a device may have one kernel.

@@ -104,7 +104,7 @@ func newBroken(c *compiler, b Bug, n *tensor.Tensor) *broken {
 	}
 	x.saved = make([]byte, len(x.mem))
 	for _, s := range n.Src {
-		if s != nil && s.Bytes() > 0 && s.Root() != n.Root() && x.src == nil {
+		if s != nil && s.Bytes() > 0 && s.Root() != n.Root() && !c.inner[s.Root()] && x.src == nil {
 			x.src = bytesOf(c.place(s))[:s.Bytes()]
 		}
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/buffer"
@@ -19,7 +20,18 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := d.alive("compile", p.generation); err != nil {
 		return nil, err
 	}
-	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}}
+	if err := g.CheckGroups(); err != nil {
+		return nil, fmt.Errorf("sim: %s: %w", d.cfg.Name, err)
+	}
+	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}, inner: map[*tensor.Tensor]bool{}}
+	for _, x := range g.Groups {
+		if err := d.Fuses(x.Fusion, g.Nodes[x.From:x.To]); err != nil {
+			return nil, err
+		}
+		for i, n := range g.Nodes[x.From:x.To] {
+			c.inner[n] = x.Fusion.Inner(i)
+		}
+	}
 	bytes := int64(0)
 	for _, n := range g.Nodes {
 		if err := d.Supports(n); err != nil {
@@ -32,11 +44,11 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 		if err := c.check(n); err != nil {
 			return nil, err
 		}
-		bytes += traffic(n)
+		bytes += c.traffic(n)
 	}
 	p.cost = cost(d.cfg.SubmitLatency, d.cfg.MemoryBandwidth, bytes)
 	if !d.cfg.PlanOnly {
-		if err := c.compile(g.Nodes); err != nil {
+		if err := c.compile(g.Nodes, g.Groups); err != nil {
 			return nil, errors.Join(err, p.drop())
 		}
 	}
@@ -49,6 +61,7 @@ type compiler struct {
 	*program
 	place    func(*tensor.Tensor) tensor.Storage
 	imported map[buffer.Buffer]buffer.Buffer // what the CPU backend sees of each buffer
+	inner    map[*tensor.Tensor]bool         // results of groups that have no place
 }
 
 // check reports what is wrong with the places of n and its sources, and notes their buffers.
@@ -69,7 +82,7 @@ func (c *compiler) check(n *tensor.Tensor) error {
 
 func (c *compiler) checkPlace(t *tensor.Tensor) error {
 	n := int64(t.Bytes())
-	if n == 0 {
+	if n == 0 || c.inner[t.Root()] {
 		return nil
 	}
 	d := c.dev
@@ -115,38 +128,71 @@ func (c *compiler) see(b buffer.Buffer, mem []byte) error {
 
 // storage returns where t lies for the CPU backend.
 func (c *compiler) storage(t *tensor.Tensor) tensor.Storage {
-	if t.Bytes() == 0 {
+	if t.Bytes() == 0 || c.inner[t.Root()] {
 		return tensor.Storage{}
 	}
 	at := c.place(t)
 	return tensor.Storage{Buffer: c.imported[at.Buffer], Offset: at.Offset}
 }
 
-// compile makes the parts: one for each run of nodes without a bug, and one for each node with one.
-func (c *compiler) compile(nodes []*tensor.Tensor) error {
-	from := 0
-	for i, n := range nodes {
-		f := c.dev.faults.find(breakOp, n.Op.Kind().String())
-		if f.kind == noFault || n.Bytes() == 0 {
+// compile makes the parts: one for each run of nodes without a bug, and one for each node with one. A bug in a
+// group shows in its last result.
+func (c *compiler) compile(nodes []*tensor.Tensor, groups []backends.Group) error {
+	from, first := 0, 0
+	for i, at := 0, 0; i < len(nodes); {
+		to := i + 1
+		grouped := at < len(groups) && groups[at].From == i
+		if grouped {
+			to = groups[at].To
+			at++
+		}
+		bug, last := c.bugOf(nodes[i:to]), nodes[to-1]
+		if bug == noBug || last.Bytes() == 0 {
+			i = to
 			continue
 		}
-		if err := c.part(nodes[from:i], c.storage, nil); err != nil {
+		before := at
+		if grouped {
+			before--
+		}
+		if err := c.part(nodes[from:i], shifted(groups[first:before], from), c.storage, nil); err != nil {
 			return err
 		}
-		from = i + 1
-		wrong, place := mutate(f.bug, n, c.storage)
-		if err := c.part([]*tensor.Tensor{wrong}, place, newBroken(c, f.bug, n)); err != nil {
+		wrong, place := mutate(bug, last, c.storage)
+		one := append(slices.Clone(nodes[i:to-1]), wrong)
+		if err := c.part(one, shifted(groups[before:at], i), place, newBroken(c, bug, last)); err != nil {
 			return err
 		}
+		from, first, i = to, at, to
 	}
-	return c.part(nodes[from:], c.storage, nil)
+	return c.part(nodes[from:], shifted(groups[first:], from), c.storage, nil)
 }
 
-func (c *compiler) part(nodes []*tensor.Tensor, place func(*tensor.Tensor) tensor.Storage, b *broken) error {
+// bugOf returns the bug of the first of nodes that has one.
+func (c *compiler) bugOf(nodes []*tensor.Tensor) Bug {
+	for _, n := range nodes {
+		if f := c.dev.faults.find(breakOp, n.Op.Kind().String()); f.kind != noFault {
+			return f.bug
+		}
+	}
+	return noBug
+}
+
+// shifted returns groups as they are counted in nodes that begin with node from.
+func shifted(groups []backends.Group, from int) []backends.Group {
+	out := slices.Clone(groups)
+	for i := range out {
+		out[i].From -= from
+		out[i].To -= from
+	}
+	return out
+}
+
+func (c *compiler) part(nodes []*tensor.Tensor, groups []backends.Group, place func(*tensor.Tensor) tensor.Storage, b *broken) error {
 	if len(nodes) == 0 {
 		return nil
 	}
-	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Place: place})
+	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Groups: groups, Place: place})
 	if err != nil {
 		return fmt.Errorf("sim: %s: %w", c.dev.cfg.Name, err)
 	}
@@ -155,10 +201,13 @@ func (c *compiler) part(nodes []*tensor.Tensor, place func(*tensor.Tensor) tenso
 }
 
 // traffic returns the bytes that n reads and writes, as far as they are known without its indices.
-func traffic(n *tensor.Tensor) int64 {
+func (c *compiler) traffic(n *tensor.Tensor) int64 {
 	bytes, all := int64(n.Bytes()), int64(0)
+	if c.inner[n] {
+		bytes = 0
+	}
 	for i, s := range n.Src {
-		if s == nil {
+		if s == nil || c.inner[s.Root()] {
 			continue
 		}
 		size := int64(s.Bytes())

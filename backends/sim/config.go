@@ -94,7 +94,8 @@ type MemoryType struct {
 // Rule allows or refuses some nodes.
 type Rule struct {
 	Allow bool
-	// Ops are names of op kinds, such as "MatMul"; without any, the rule is about all.
+	// Ops are names of op kinds, such as "MatMul", and of fusions, such as "RMSNorm+Mul"; without any, the
+	// rule is about all ops. What is fused is asked for op by op before.
 	Ops []string
 	// Types narrows the rule: one that refuses matches a node of which a source or the result has one
 	// of these types, one that allows a node of which all have.
