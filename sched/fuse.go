@@ -152,7 +152,7 @@ func (p *planner) together(g group, held []source) int64 {
 		if n.update || g.fusion.Inner(int(i-g.from)) {
 			continue
 		}
-		if id := p.overtaken(g, i, taken); id >= 0 && p.resultDevice(id) == n.dev {
+		if id := p.overtaken(g, i, taken); id >= 0 && p.resultDevice(id) == n.dev && !p.roots[id].written {
 			taken = append(taken, id)
 			continue
 		}
@@ -191,7 +191,8 @@ type source struct {
 	last  int32
 }
 
-// sourcesOf returns the sources of g that take memory of its device: results and inputs there, and copies.
+// sourcesOf returns the sources of g that take memory of its device: results there, inputs, and copies of
+// what lies elsewhere. Where it is open at which of its places a tensor will be read, it counts as a copy.
 func (p *planner) sourcesOf(g group) []source {
 	dev := p.nodes[g.from].dev
 	var seen []int32
@@ -201,30 +202,33 @@ func (p *planner) sourcesOf(g group) []source {
 		if r.node >= g.from || slices.Contains(seen, rd.root) {
 			continue
 		}
-		typ := r.typ
-		if at := p.resultDevice(rd.root); at >= 0 {
-			typ = p.arena[at]
+		seen = append(seen, rd.root)
+		typ, maker := r.typ, p.resultDevice(rd.root)
+		if maker >= 0 {
+			typ = p.arena[maker]
 		}
 		switch {
-		case typ < 0 || typ == p.arena[dev] && r.typ < 0: // an input, or a result of this device
+		case maker == dev && !r.written:
 			all = append(all, source{r.bytes, r.last})
-		case p.canUse(typ, dev):
-			continue // it lies elsewhere
-		default:
+		case typ < 0 || r.written && r.typ < 0 || !p.canUse(typ, dev):
 			all = append(all, source{rd.hi - rd.lo, p.lastOn(dev, rd.root, g.from)})
 		}
-		seen = append(seen, rd.root)
 	}
 	return all
 }
 
-// lastOn returns the last node from node from on that reads root id on dev.
+// lastOn returns the last node from node from on that reads root id on dev as it is now: a node that writes into
+// it makes copies void.
 func (p *planner) lastOn(dev, id, from int32) int32 {
-	for i := p.roots[id].last; i > from && int(i) < len(p.nodes); i-- {
+	last := from
+	for i := from; i <= p.roots[id].last && int(i) < len(p.nodes); i++ {
 		n := &p.nodes[i]
 		if n.dev == dev && slices.ContainsFunc(p.reads[n.reads[0]:n.reads[1]], func(rd read) bool { return rd.root == id }) {
-			return i
+			last = i
+		}
+		if n.update && n.root == id {
+			break
 		}
 	}
-	return from
+	return last
 }

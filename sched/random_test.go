@@ -67,7 +67,7 @@ func (s *scenario) machine(async bool) {
 	}
 	for i, d := range s.fakes {
 		if i < len(s.fakes)-1 {
-			for _, kind := range []string{"Add", "Mul", "Scale", "Unary", "MatMul", "GetRows", "Copy"} {
+			for _, kind := range []string{"Add", "Mul", "Scale", "Unary", "MatMul", "GetRows", "Copy", "RMSNorm"} {
 				if s.rng.IntN(5) == 0 {
 					d.refuses[kind] = "not here"
 				}
@@ -80,8 +80,26 @@ func (s *scenario) machine(async bool) {
 			d.async()
 			d.typ.mapped = s.rng.IntN(3) == 0
 		}
-		s.devices = append(s.devices, d)
+		if d.fuses = s.fuses(); d.fuses != nil {
+			s.devices = append(s.devices, fusing{d})
+		} else {
+			s.devices = append(s.devices, d)
+		}
 	}
+}
+
+// fuses returns what a device fuses, nil for one that does not at all.
+func (s *scenario) fuses() map[string]string {
+	if s.rng.IntN(4) == 0 {
+		return nil
+	}
+	all := map[string]string{}
+	for _, f := range backends.Fusions() {
+		if s.rng.IntN(6) > 0 {
+			all[f.String()] = ""
+		}
+	}
+	return all
 }
 
 func (s *scenario) close() {
@@ -175,7 +193,12 @@ func (s *scenario) node(b *tensor.Builder, pick func() *tensor.Tensor, weights, 
 	rng := s.rng
 	w, c := weights[rng.IntN(len(weights))], caches[rng.IntN(len(caches))]
 	x, y := pick(), pick()
-	switch rng.IntN(13) {
+	switch rng.IntN(19) {
+	case 13, 14, 15, 16, 17:
+		return s.fusible(b, x, y, w, pick)
+	case 18:
+		rope := b.Apply(tensor.RoPE{Dims: 4, Base: 100}, b.Reshape(x, 4, 2, rows), idx)
+		return b.Slice(b.SetRows(c, b.Reshape(rope, width, rows), idx), 1, 0, rows) // x may lie in c
 	case 0, 1:
 		return b.Add(x, y)
 	case 2:
@@ -208,6 +231,43 @@ func (s *scenario) node(b *tensor.Builder, pick func() *tensor.Tensor, weights, 
 	}
 }
 
+// fusible returns a new value in the way of a fusion, now and then with something else between, or with a
+// result that is read elsewhere.
+func (s *scenario) fusible(b *tensor.Builder, x, y, w *tensor.Tensor, pick func() *tensor.Tensor) *tensor.Tensor {
+	rng := s.rng
+	gain := b.Slice(w, 1, 0, 1)
+	if rng.IntN(3) == 0 {
+		gain = pick()
+	}
+	switch rng.IntN(6) {
+	case 5:
+		gate := b.MatMul(w, x)
+		if rng.IntN(4) == 0 {
+			x = gate
+		}
+		return b.GLU(tensor.ReLU, gate, b.MatMul(w, x))
+	case 0:
+		return b.Mul(b.RMSNorm(x, 0.5), gain)
+	case 1:
+		sum := b.Add(x, y)
+		if rng.IntN(3) == 0 {
+			return b.Mul(b.RMSNorm(sum, 0.5), gain)
+		}
+		return b.Add(b.Scale(b.Mul(b.RMSNorm(sum, 0.5), gain), 0.125), sum)
+	case 2:
+		product := b.MatMul(w, x)
+		if rng.IntN(2) == 0 {
+			return b.Add(product, gain)
+		}
+		return b.Add(y, product)
+	case 3:
+		return b.SoftCap(x, 3)
+	default:
+		n := b.RMSNorm(x, 0.5)
+		return b.Mul(b.Add(b.Mul(n, gain), y), n)
+	}
+}
+
 // oracle runs a graph in memory of its own, where each root has its own bytes, in the graph's order.
 type oracle map[*tensor.Tensor][]byte
 
@@ -237,6 +297,8 @@ func TestRandom(t *testing.T) {
 		seeds = 200
 	}
 	ran, copied, moved, inPlace := 0, 0, 0, 0
+	fused := map[string]int{}
+	with, without := int64(0), int64(0)
 	for seed := range seeds {
 		s := newScenario(t, seed, seed%2 == 0)
 		p, err := NewPlan(s.graph, s.devices, s.opt)
@@ -251,6 +313,16 @@ func TestRandom(t *testing.T) {
 		}
 		checkPlan(t, seed, s, p)
 		runScenario(t, seed, s, p)
+		alone := checkUnfused(t, seed, s, p)
+		if seed%4 == 0 {
+			runScenario(t, seed, s, alone)
+		}
+		for _, a := range p.Memory {
+			with += a.Bytes
+		}
+		for _, a := range alone.Memory {
+			without += a.Bytes
+		}
 		if t.Failed() {
 			t.Fatalf("seed %d:\n%v%v", seed, s.graph, p)
 		}
@@ -266,6 +338,21 @@ func TestRandom(t *testing.T) {
 		}
 		for _, m := range p.layout.moves {
 			moved += len(m)
+		}
+		for _, g := range p.Groups {
+			fused[g.Fusion]++
+		}
+	}
+	t.Logf("fused: %v; %d bytes of memory, %d without", fused, with, without)
+	if with >= without {
+		t.Error("fusion saves no memory")
+	}
+	for _, f := range backends.Fusions() {
+		if f == backends.MatMulIDGLU { // fake devices have no experts
+			continue
+		}
+		if fused[f.String()] < int(seeds)/30 {
+			t.Errorf("only %d times %s", fused[f.String()], f)
 		}
 	}
 	t.Logf("%d of %d graphs ran, %d with copies; %d nodes in place, %d results moved", ran, seeds, copied, inPlace, moved)
@@ -321,6 +408,36 @@ func checkPlan(t *testing.T, seed uint64, s *scenario, p *Plan) {
 			t.Errorf("seed %d: %+v", seed, a)
 		}
 	}
+}
+
+// checkUnfused compares p with the plan without fusions, which it returns: nothing runs elsewhere or is
+// copied otherwise, and no device needs more memory at a time.
+func checkUnfused(t *testing.T, seed uint64, s *scenario, p *Plan) *Plan {
+	t.Helper()
+	opt := s.opt
+	opt.NoFusion = backends.Fusions()
+	q, err := NewPlan(s.graph, s.devices, opt)
+	if err != nil {
+		t.Fatalf("seed %d: without fusions: %v", seed, err)
+	}
+	if len(q.Groups) > 0 || p.Copied != q.Copied || p.Written != q.Written || len(p.Splits) != len(q.Splits) {
+		t.Errorf("seed %d: fusions change more than they should; without:\n%v", seed, q)
+		return q
+	}
+	for i := range p.Nodes {
+		if p.Nodes[i].Device != q.Nodes[i].Device {
+			t.Errorf("seed %d: %s is on %s, without fusions on %s", seed, p.Nodes[i].Node, p.Nodes[i].Device, q.Nodes[i].Device)
+		}
+	}
+	for _, a := range p.Memory {
+		b := q.Memory[slices.IndexFunc(q.Memory, func(m Arena) bool { return m.Device == a.Device })]
+		if a.LargestLive > b.LargestLive {
+			t.Errorf("seed %d: %s needs %d bytes at a time, without fusions %d; without:\n%v", seed, a.Device, a.LargestLive, b.LargestLive, q)
+		} else if a.Bytes > b.Bytes {
+			t.Errorf("seed %d: %s takes %d bytes, without fusions %d", seed, a.Device, a.Bytes, b.Bytes)
+		}
+	}
+	return q
 }
 
 // runScenario runs p three times and compares outputs and caches with the oracle, bit for bit.
@@ -382,6 +499,11 @@ func runScenario(t *testing.T, seed uint64, s *scenario, p *Plan) {
 	if err := errors.Join(e.Close(), mem.Close()); err != nil {
 		t.Errorf("seed %d: %v", seed, err)
 	}
+	checkFreed(t, seed, s, bound)
+}
+
+func checkFreed(t *testing.T, seed uint64, s *scenario, bound map[*fakeType]int64) {
+	t.Helper()
 	for _, d := range s.fakes {
 		if d.open.Load() != 0 || d.typ.used.Load() != bound[d.typ] {
 			t.Errorf("seed %d: %s keeps %d programs and %d bytes", seed, d.name, d.open.Load(), d.typ.used.Load()-bound[d.typ])
