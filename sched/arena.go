@@ -86,7 +86,7 @@ var orders = [...]func(s, t *slot) int{
 }
 
 // best places slots ids in the order that takes the least memory, and returns the sizes of the buffers and
-// their sum. It ends with the first order that takes no more than must be.
+// their sum. It ends with the first order that takes hardly more than must be: each takes time.
 func (b *bank) best(ids []int32, least int64) (sizes []int64, sum int64) {
 	best := 0
 	for k := range orders {
@@ -98,7 +98,7 @@ func (b *bank) best(ids []int32, least int64) (sizes []int64, sum int64) {
 		if k == 0 || bytes < sum {
 			best, sizes, sum = k, now, bytes
 		}
-		if sum <= least {
+		if sum <= least+least/256 {
 			return sizes, sum
 		}
 	}
