@@ -23,45 +23,85 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := g.CheckGroups(); err != nil {
 		return nil, fmt.Errorf("sim: %s: %w", d.cfg.Name, err)
 	}
-	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}, inner: map[*tensor.Tensor]bool{}}
-	for _, x := range g.Groups {
-		if err := d.Fuses(x.Fusion, g.Nodes[x.From:x.To]); err != nil {
-			return nil, err
-		}
-		for i, n := range g.Nodes[x.From:x.To] {
-			c.inner[n] = x.Fusion.Inner(i)
-		}
+	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}, inner: map[*tensor.Tensor]buffer.Buffer{}}
+	if err := c.fill(g); err != nil {
+		return nil, errors.Join(err, p.drop())
+	}
+	d.stats.compiled(1)
+	return p, nil
+}
+
+// fill makes c's program that of g.
+func (c *compiler) fill(g *backends.Subgraph) error {
+	d := c.dev
+	groups, err := c.group(g)
+	if err != nil {
+		return err
 	}
 	bytes := int64(0)
 	for _, n := range g.Nodes {
 		if err := d.Supports(n); err != nil {
-			return nil, err
+			return err
 		}
 		op := n.Op.Kind().String()
 		if f := d.faults.find(failCompile, op); f.kind != noFault {
-			return nil, &FaultError{Device: d.cfg.Name, Call: fmt.Sprintf("compile of %s (%s)", op, n.Name), Fault: f}
+			return &FaultError{Device: d.cfg.Name, Call: fmt.Sprintf("compile of %s (%s)", op, n.Name), Fault: f}
 		}
 		if err := c.check(n); err != nil {
-			return nil, err
+			return err
 		}
 		bytes += c.traffic(n)
 	}
-	p.cost = cost(d.cfg.SubmitLatency, d.cfg.MemoryBandwidth, bytes)
-	if !d.cfg.PlanOnly {
-		if err := c.compile(g.Nodes, g.Groups); err != nil {
-			return nil, errors.Join(err, p.drop())
+	c.cost = cost(d.cfg.SubmitLatency, d.cfg.MemoryBandwidth, bytes)
+	if d.cfg.PlanOnly {
+		return nil
+	}
+	return c.compile(g.Nodes, groups)
+}
+
+// group notes which results of g are inner, and returns the groups that the CPU backend has a kernel for. The
+// inner results of the others get memory, because their nodes run one by one.
+func (c *compiler) group(g *backends.Subgraph) ([]backends.Group, error) {
+	var groups []backends.Group
+	for _, x := range g.Groups {
+		nodes := g.Nodes[x.From:x.To]
+		if err := c.dev.Fuses(x.Fusion, nodes); err != nil {
+			return nil, err
+		}
+		whole := c.dev.inner.Fuses(x.Fusion, nodes) == nil
+		if whole {
+			groups = append(groups, x)
+		}
+		for i, n := range nodes {
+			if !x.Fusion.Inner(i) {
+				continue
+			}
+			c.inner[n] = nil
+			if whole || c.dev.cfg.PlanOnly {
+				continue
+			}
+			b, err := c.dev.inner.Memory().Alloc(int64(n.Bytes()))
+			if err != nil {
+				return nil, err
+			}
+			c.between, c.inner[n] = append(c.between, b), b
 		}
 	}
-	d.stats.compiled(1)
-	return p, nil
+	return groups, nil
+}
+
+// isInner reports whether t lies in a result that is inner in a group.
+func (c *compiler) isInner(t *tensor.Tensor) bool {
+	_, ok := c.inner[t.Root()]
+	return ok
 }
 
 // compiler finds the places of a program's tensors.
 type compiler struct {
 	*program
 	place    func(*tensor.Tensor) tensor.Storage
-	imported map[buffer.Buffer]buffer.Buffer // what the CPU backend sees of each buffer
-	inner    map[*tensor.Tensor]bool         // results of groups that have no place
+	imported map[buffer.Buffer]buffer.Buffer  // what the CPU backend sees of each buffer
+	inner    map[*tensor.Tensor]buffer.Buffer // results of groups that have no place, but for the CPU backend
 }
 
 // check reports what is wrong with the places of n and its sources, and notes their buffers.
@@ -82,7 +122,7 @@ func (c *compiler) check(n *tensor.Tensor) error {
 
 func (c *compiler) checkPlace(t *tensor.Tensor) error {
 	n := int64(t.Bytes())
-	if n == 0 || c.inner[t.Root()] {
+	if n == 0 || c.isInner(t) {
 		return nil
 	}
 	d := c.dev
@@ -128,8 +168,14 @@ func (c *compiler) see(b buffer.Buffer, mem []byte) error {
 
 // storage returns where t lies for the CPU backend.
 func (c *compiler) storage(t *tensor.Tensor) tensor.Storage {
-	if t.Bytes() == 0 || c.inner[t.Root()] {
+	if t.Bytes() == 0 {
 		return tensor.Storage{}
+	}
+	if b, ok := c.inner[t.Root()]; ok {
+		if b == nil {
+			return tensor.Storage{}
+		}
+		return tensor.Storage{Buffer: b, Offset: int64(t.Offset)}
 	}
 	at := c.place(t)
 	return tensor.Storage{Buffer: c.imported[at.Buffer], Offset: at.Offset}
@@ -203,11 +249,11 @@ func (c *compiler) part(nodes []*tensor.Tensor, groups []backends.Group, place f
 // traffic returns the bytes that n reads and writes, as far as they are known without its indices.
 func (c *compiler) traffic(n *tensor.Tensor) int64 {
 	bytes, all := int64(n.Bytes()), int64(0)
-	if c.inner[n] {
+	if c.isInner(n) {
 		bytes = 0
 	}
 	for i, s := range n.Src {
-		if s == nil || c.inner[s.Root()] {
+		if s == nil || c.isInner(s) {
 			continue
 		}
 		size := int64(s.Bytes())

@@ -95,7 +95,8 @@ type MemoryType struct {
 type Rule struct {
 	Allow bool
 	// Ops are names of op kinds, such as "MatMul", and of fusions, such as "RMSNorm+Mul"; without any, the
-	// rule is about all ops. What is fused is asked for op by op before.
+	// rule is about all ops. A fusion that is allowed by name, and for which the CPU backend has no kernel,
+	// runs node by node in memory that is not the device's own.
 	Ops []string
 	// Types narrows the rule: one that refuses matches a node of which a source or the result has one
 	// of these types, one that allows a node of which all have.

@@ -80,8 +80,8 @@ func (d *Device) Supports(n *tensor.Tensor) error {
 
 // Fuses returns the reason of the rule that refuses the fusion, or of the CPU backend.
 func (d *Device) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
-	why := d.ruled(func(r *Rule) bool { return r.matchesGroup(f, nodes) })
-	if why == "" {
+	why, allowed := d.ruled(func(r *Rule) bool { return r.matchesGroup(f, nodes) })
+	if why == "" && !allowed {
 		why = reasonOf(d.inner.Fuses(f, nodes))
 	}
 	if why == "" {
@@ -91,25 +91,25 @@ func (d *Device) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
 	return &backends.UnsupportedError{Device: d.cfg.Name, Node: last.Name, Op: last.Op.Kind(), Fusion: f.String(), Reason: why}
 }
 
-// ruled returns the reason of the first rule that matches, or "" if it allows or there is none.
-func (d *Device) ruled(matches func(r *Rule) bool) string {
+// ruled returns the reason of the first rule that matches, if it refuses, or whether it allows.
+func (d *Device) ruled(matches func(r *Rule) bool) (reason string, allowed bool) {
 	for i := range d.cfg.Rules {
 		r := &d.cfg.Rules[i]
 		switch {
 		case !matches(r):
 			continue
 		case r.Allow:
-			return ""
+			return "", true
 		case r.Reason != "":
-			return r.Reason
+			return r.Reason, false
 		}
-		return defaultReason
+		return defaultReason, false
 	}
-	return ""
+	return "", false
 }
 
 func (d *Device) refuses(n *tensor.Tensor) string {
-	if why := d.ruled(func(r *Rule) bool { return r.matches(n) }); why != "" {
+	if why, _ := d.ruled(func(r *Rule) bool { return r.matches(n) }); why != "" {
 		return why
 	}
 	if d.cfg.Support != nil {
