@@ -2,7 +2,7 @@
 // linked in. It holds no implementation.
 //
 // A backend offers Devices. A device says which memory it owns and can use, and which ops it supports;
-// it never says "yes" to what it cannot run. The scheduler asks before anything is allocated and hands
+// it never says "yes" to what it cannot run. A Fuser says which groups of nodes it runs as one kernel, too. The scheduler asks before anything is allocated and hands
 // each device a Subgraph to compile. All methods may be called concurrently, except that a Program is
 // submitted by one goroutine at a time.
 package backends
