@@ -65,7 +65,7 @@ func (c *compiler) fused(f backends.Fusion, nodes []*tensor.Tensor) error {
 	inner := map[*tensor.Tensor]bool{}
 	resolve := func(t *tensor.Tensor) (operand, error) {
 		if t == nil || inner[t.Root()] {
-			return operand{t: t}, nil
+			return operand{t: t, u: c.u}, nil
 		}
 		return c.operand(t)
 	}
@@ -87,7 +87,7 @@ func (c *compiler) fused(f backends.Fusion, nodes []*tensor.Tensor) error {
 		}
 		members[i] = m
 	}
-	c.node, c.used = nodes[len(nodes)-1], 0
+	c.node, c.used, c.own = nodes[len(nodes)-1], 0, 0
 	fusions[f].compile(c, members)
 	return nil
 }

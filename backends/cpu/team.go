@@ -60,6 +60,8 @@ type worker struct {
 	r      *run
 	floats []float32 // scratch, as large as the program asked for
 	shared []byte    // scratch common to the team
+
+	product product // what a row unit is given
 }
 
 func newTeam(size int) *team {

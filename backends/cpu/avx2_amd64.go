@@ -3,29 +3,16 @@
 package cpu
 
 import (
-	"golang.org/x/sys/cpu"
-
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tensor/quant"
 )
 
-// The assembly forms need AVX2, FMA and F16C; the last has no flag of its own in package cpu, and every
-// processor with AVX2 has it.
-var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
-
 func init() {
-	if hasAVX2 {
-		dotF32, dotQ8, addScaledF32 = dotF32Asm, dotQ8Asm, addScaledF32Asm
-		decoders[tensor.F16] = decodeF16Asm
-	}
-}
-
-// kernelFeatures names the instruction sets that the kernels use here.
-func kernelFeatures() []string {
-	if hasAVX2 {
-		return []string{"avx2", "fma"}
-	}
-	return nil
+	addUnits(AVX2, func(u *units) {
+		u.dotF32, u.addScaledF32 = dotF32Asm, addScaledF32Asm
+		u.decode[tensor.F16] = decodeF16Asm
+		u.rows[tensor.Q8_0] = goUnits(blocks32, dotQ8Asm)
+	})
 }
 
 //go:noescape
@@ -66,14 +53,12 @@ func addScaledF32Asm(dst, x []float32, s float32) {
 	}
 }
 
-// dotQ8Asm is dotQ8Go with another order of sums over blocks.
-func dotQ8Asm(w []byte, q []int8, scale []float32) float32 {
-	n := len(scale)
-	if n == 0 {
-		return 0
+// dotQ8Asm is dot32Go for Q8_0, with another order of sums over blocks.
+func dotQ8Asm(p *product) {
+	q, d, _ := record32(p.token(0, blocks32), p.k)
+	for r := range p.rows {
+		*p.result(r, 0) = dotQ8AVX2(&p.row(r, p.k/32*34)[0], &q[0], &d[0], len(d))
 	}
-	_, _ = w[n*34-1], q[n*q8Block-1]
-	return dotQ8AVX2(&w[0], &q[0], &scale[0], n)
 }
 
 // decodeF16Asm is quant.DecodeF16; a signalling NaN comes out quiet.
