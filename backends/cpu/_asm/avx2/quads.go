@@ -96,13 +96,14 @@ func (q *quad) pointers() {
 }
 
 // ahead fetches the next n bytes of the next four rows, which lie behind these, and so are there when
-// their turn comes. Hardware finds the beginning of a row too late.
+// their turn comes. Hardware finds the beginning of a row too late. The first cache has no room for as many
+// long rows, so it is the second that they wait in.
 func (q *quad) ahead(n int) { q.fetch("R14", n) }
 
 // fetch fetches n bytes from register r on, and moves it behind them. A line in nine may be left out.
 func (f *file) fetch(r string, n int) {
 	for at := 0; at < n-8; at += 64 {
-		f.i("PREFETCHT0 %d(%s)", at, r)
+		f.i("PREFETCHT1 %d(%s)", at, r)
 	}
 	f.i("ADDQ $%d, %s", n, r)
 }
