@@ -20,7 +20,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 # from one to the other.
 RACE := . backends backends/cpu backends/sim buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test invariants examples corpus race fuzz
+STEPS    := lint vet cross test arm64 invariants examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
@@ -56,6 +56,10 @@ cross:
 
 test:
 	TENON_CORPUS= go test $(ALL)
+
+# The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.
+arm64:
+	@.ci/arm64
 
 # Each example is a module of its own, outside the workspace, as a user's would be: internal packages are
 # out of its reach.

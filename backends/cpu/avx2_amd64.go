@@ -2,6 +2,8 @@
 
 package cpu
 
+//go:generate env GOWORK=off go run -C _asm/avx2 .
+
 import (
 	"github.com/tenon-go/tenon/tensor"
 	"github.com/tenon-go/tenon/tensor/quant"
@@ -11,7 +13,20 @@ func init() {
 	addUnits(AVX2, func(u *units) {
 		u.dotF32, u.addScaledF32 = dotF32Asm, addScaledF32Asm
 		u.decode[tensor.F16] = decodeF16Asm
-		u.rows[tensor.Q8_0] = goUnits(blocks32, dotQ8Asm)
+		u.decode[tensor.BF16] = decodeBF16Asm
+		u.decode[tensor.Q8_0] = blockDecoder(tensor.Q8_0, decodeQ80AVX2)
+		u.decode[tensor.Q4_0] = blockDecoder(tensor.Q4_0, decodeQ40AVX2)
+		u.decode[tensor.Q4_K] = blockDecoder(tensor.Q4_K, decodeQ4KAVX2)
+		u.decode[tensor.Q6_K] = blockDecoder(tensor.Q6_K, decodeQ6KAVX2)
+		u.round[blocks32], u.round[blocks256] = round32Asm, round256Asm
+		for t, r := range unitsAVX2 {
+			u.rows[t] = r
+		}
+	})
+	addUnits(AVXVNNI, func(u *units) {
+		for t, r := range unitsAVXVNNI {
+			u.rows[t] = r
+		}
 	})
 }
 
@@ -22,10 +37,28 @@ func dotF32AVX2(a, b *float32, n int) float32
 func addScaledF32AVX2(dst, x *float32, n int, s float32)
 
 //go:noescape
-func decodeF16AVX2(dst *float32, src *byte, n int)
+func round32AVX2(q *int8, d *float32, sums *int32, x *float32, blocks int)
 
 //go:noescape
-func dotQ8AVX2(w *byte, q *int8, scale *float32, blocks int) float32
+func round256AVX2(q *int8, d *float32, sums *int16, x *float32, blocks int)
+
+//go:noescape
+func decodeBF16AVX2(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ80AVX2(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ40AVX2(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ4KAVX2(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ6KAVX2(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeF16AVX2(dst *float32, src *byte, n int)
 
 // dotF32Asm is dotF32Go with other partial sums.
 func dotF32Asm(a, b []float32) float32 {
@@ -53,14 +86,6 @@ func addScaledF32Asm(dst, x []float32, s float32) {
 	}
 }
 
-// dotQ8Asm is dot32Go for Q8_0, with another order of sums over blocks.
-func dotQ8Asm(p *product) {
-	q, d, _ := record32(p.token(0, blocks32), p.k)
-	for r := range p.rows {
-		*p.result(r, 0) = dotQ8AVX2(&p.row(r, p.k/32*34)[0], &q[0], &d[0], len(d))
-	}
-}
-
 // decodeF16Asm is quant.DecodeF16; a signalling NaN comes out quiet.
 func decodeF16Asm(dst []float32, src []byte) {
 	n := len(dst) &^ 7
@@ -69,4 +94,42 @@ func decodeF16Asm(dst []float32, src []byte) {
 		decodeF16AVX2(&dst[0], &src[0], n)
 	}
 	quant.DecodeF16(dst[n:], src[2*n:])
+}
+
+// decodeBF16Asm is quant.DecodeBF16.
+func decodeBF16Asm(dst []float32, src []byte) {
+	n := len(dst) &^ 7
+	src = src[:2*len(dst)]
+	if n > 0 {
+		decodeBF16AVX2(&dst[0], &src[0], n/8)
+	}
+	quant.DecodeBF16(dst[n:], src[2*n:])
+}
+
+// blockDecoder returns package quant's decoder of a type, from a loop over at least one block.
+func blockDecoder(t tensor.DType, f func(dst *float32, src *byte, blocks int)) func([]float32, []byte) {
+	elems, size := t.Block()
+	return func(dst []float32, src []byte) {
+		blocks := len(dst) / elems
+		if blocks == 0 {
+			return
+		}
+		f(&dst[0], &src[:blocks*size][0], blocks)
+	}
+}
+
+// round32Asm is round32Go.
+func round32Asm(rec []byte, x []float32) {
+	q, d, sums := record32(rec, len(x))
+	if len(d) > 0 {
+		round32AVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
+	}
+}
+
+// round256Asm is round256Go.
+func round256Asm(rec []byte, x []float32) {
+	q, d, sums := record256(rec, len(x))
+	if len(d) > 0 {
+		round256AVX2(&q[0], &d[0], &sums[0], &x[0], len(d))
+	}
 }

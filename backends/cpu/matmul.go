@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/tenon-go/tenon/backends"
@@ -66,10 +67,10 @@ func (f *factors) token(w *worker, j int) (*byte, int) {
 	return &f.x.p[f.x.row(j)], f.x.t.Stride[1]
 }
 
-// multiply computes some rows of weights, the first at byte offset off, with n tokens from token row j
-// on, all of one plane. Results go to dst from byte offset out on, and those of the next token lie
-// dstStride bytes further.
-func (f *factors) multiply(w *worker, off, rows int, j, n int, dst []byte, out, dstStride int) {
+// multiply computes some rows of weights, the first at byte offset off, with n tokens, whose records lie
+// xStride bytes apart. Results go to dst from byte offset out on, and those of the next token lie dstStride
+// bytes further.
+func (f *factors) multiply(w *worker, off, rows int, x *byte, xStride, n int, dst []byte, out, dstStride int) {
 	_ = dst[out+(n-1)*dstStride+4*rows-1]
 	step := cachedRows
 	if f.decoded {
@@ -84,7 +85,7 @@ func (f *factors) multiply(w *worker, off, rows int, j, n int, dst []byte, out, 
 		f.weights(w, p, off+r*f.a.t.Stride[1])
 		for t := 0; t < n; {
 			dot, many := f.units.most(n - t)
-			p.x, p.xStride = f.token(w, j+t)
+			p.x, p.xStride = (*byte)(unsafe.Add(unsafe.Pointer(x), t*xStride)), xStride
 			p.dst = &f32s(dst[out+t*dstStride+4*r:])[0]
 			dot(p)
 			t += many
@@ -140,8 +141,12 @@ func (c *compiler) matMul() {
 	}
 	n, m, p2 := dst.t.Shape[0], dst.t.Shape[1], dst.t.Shape[2]
 	planes := p2 * dst.t.Shape[3]
-	f := c.factors(c.node.Op.(tensor.MatMul).Exact)
+	isExact := c.node.Op.(tensor.MatMul).Exact
+	if c.many(isExact) {
+		return
+	}
 	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
+	f := c.factors(isExact)
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
 	c.step(func(w *worker) {
@@ -153,7 +158,8 @@ func (c *compiler) matMul() {
 			i2, i3 := item/chunks%p2, item/chunks/p2
 			i := item % chunks * grain
 			off := a.at(i, i2/r2, i3/r3)
-			f.multiply(w, off, min(grain, n-i), (i3*p2+i2)*m, m, dst.p, dst.at(0, i2, i3)+4*i, dst.t.Stride[1])
+			x, xStride := f.token(w, (i3*p2+i2)*m)
+			f.multiply(w, off, min(grain, n-i), x, xStride, m, dst.p, dst.at(0, i2, i3)+4*i, dst.t.Stride[1])
 		}
 	})
 }
@@ -180,10 +186,16 @@ func (c *compiler) matMulID() {
 		c.zero()
 		return
 	}
-	n, used := dst.t.Shape[0], dst.t.Shape[1]
-	experts, xRows := a.t.Shape[2], x.t.Shape[1]
-	f := c.factors(c.node.Op.(tensor.MatMulID).Exact)
+	op := c.node.Op.(tensor.MatMulID)
 	groups := c.groupByExpert()
+	if c.manyID(op.Exact, groups) {
+		return
+	}
+	n, used, xRows := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1]
+	experts := a.t.Shape[2]
+	f := c.factors(op.Exact)
+	record := f.units.form.stride(f.k)
+	gathered, results := c.scratch(mostTokens*record/4), c.scratch(mostTokens*cachedRows)
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
 	c.step(func(w *worker) {
@@ -199,11 +211,30 @@ func (c *compiler) matMulID() {
 			}
 			first := item % chunks * grain
 			for i := first; i < min(first+grain, n); i += cachedRows {
-				rows := min(cachedRows, first+grain-i, n-i)
-				off := a.at(i, e, 0)
-				for _, p := range group {
-					slot, t := int(p)%used, int(p)/used
-					f.multiply(w, off, rows, t*xRows+slot%xRows, 1, dst.p, dst.at(slot, t, 0)+4*i, 0)
+				rows, off := min(cachedRows, first+grain-i, n-i), a.at(i, e, 0)
+				for rest := group; len(rest) > 0; {
+					some := rest[:min(mostTokens, len(rest))]
+					rest = rest[len(some):]
+					if len(some) == 1 {
+						slot, t := int(some[0])%used, int(some[0])/used
+						token, _ := f.token(w, t*xRows+slot%xRows)
+						f.multiply(w, off, rows, token, 0, 1, dst.p, dst.at(slot, t, 0)+4*i, 0)
+						continue
+					}
+					// Their records are put side by side, and the results where they belong.
+					to := f32Bytes(w.floats[gathered:][:len(some)*record/4])
+					for s, p := range some {
+						slot, t := int(p)%used, int(p)/used
+						token, _ := f.token(w, t*xRows+slot%xRows)
+						copy(to[s*record:], unsafe.Slice(token, f.units.form.bytes(f.k)))
+					}
+					out := w.floats[results:][:len(some)*cachedRows]
+					f.multiply(w, off, rows, &to[0], record, len(some), f32Bytes(out), 0, 4*cachedRows)
+					for s, p := range some {
+						slot, t := int(p)%used, int(p)/used
+						at := dst.at(slot, t, 0) + 4*i
+						copy(f32s(dst.p[at:at+4*rows]), out[s*cachedRows:])
+					}
 				}
 			}
 		}
@@ -211,19 +242,39 @@ func (c *compiler) matMulID() {
 }
 
 // expertGroups are the pairs of (slot, token) of a mixture, in the shared scratch, ordered by expert,
-// so that an expert's weights are decoded once for all its tokens. A pair is token*used + slot.
+// so that an expert's weights are read once for all its tokens. A pair is token*used + slot. Each expert's
+// pairs are cut into groups of groupTokens, which are numbered through all experts.
 type expertGroups struct{ at, experts, pairs int }
 
-// all returns where each expert's pairs begin, and the pairs.
-func (g *expertGroups) all(w *worker) (start, order []int32) {
-	v := i32s(w.shared[g.at : g.at+4*(g.experts+1+g.pairs)])
-	return v[:g.experts+1], v[g.experts+1:]
+// all returns where each expert's pairs begin, and its groups, and the pairs.
+func (g *expertGroups) all(w *worker) (start, groups, order []int32) {
+	n := g.experts + 1
+	v := i32s(w.shared[g.at : g.at+4*(2*n+g.pairs)])
+	return v[:n], v[n : 2*n], v[2*n:]
 }
 
 // of returns the pairs of expert e.
 func (g *expertGroups) of(w *worker, e int) []int32 {
-	start, order := g.all(w)
+	start, _, order := g.all(w)
 	return order[start[e]:start[e+1]]
+}
+
+// firstGroup returns the number of expert e's first group.
+func (g *expertGroups) firstGroup(w *worker, e int) int {
+	_, groups, _ := g.all(w)
+	return int(groups[e])
+}
+
+// group returns the pairs of group i, none if there are fewer groups.
+func (g *expertGroups) group(w *worker, i int) []int32 {
+	start, groups, order := g.all(w)
+	e, found := slices.BinarySearch(groups, int32(i+1))
+	if !found && e == len(groups) {
+		return nil
+	}
+	e-- // the last expert whose first group is not behind i
+	from := start[e] + (int32(i)-groups[e])*groupTokens
+	return order[from:min(from+groupTokens, start[e+1])]
 }
 
 // groupByExpert adds the step that orders the pairs by the ids in source 2.
@@ -232,13 +283,13 @@ func (c *compiler) groupByExpert() *expertGroups {
 	name, kind := c.node.Name, c.node.Op.Kind()
 	used := ids.t.Shape[0]
 	g := &expertGroups{experts: experts, pairs: used * ids.t.Shape[1]}
-	g.at = c.common(4 * (experts + 1 + g.pairs))
+	g.at = c.common(4 * (2*(experts+1) + g.pairs))
 	id := func(pair int) int64 { return ids.index(ids.at(pair/used, 0, 0), pair%used) }
 	c.step(func(w *worker) {
 		if w.id != 0 {
 			return
 		}
-		start, order := g.all(w)
+		start, groups, order := g.all(w)
 		clear(start)
 		for p := range g.pairs {
 			e := id(p)
@@ -248,7 +299,9 @@ func (c *compiler) groupByExpert() *expertGroups {
 			}
 			start[e+1]++
 		}
+		groups[0] = 0
 		for e := range experts {
+			groups[e+1] = groups[e] + (start[e+1]+groupTokens-1)/groupTokens
 			start[e+1] += start[e]
 		}
 		for p := range g.pairs {

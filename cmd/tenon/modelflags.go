@@ -21,6 +21,7 @@ import (
 type modelFlags struct {
 	path    string
 	builtin bool // without a path the model that comes with the command is meant
+	plain   bool // that model without its draft
 	place   placeFlags
 	context int
 	batch   int
@@ -93,7 +94,7 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 	options = append(options, more...)
 	var model *tenon.Model
 	if m.path == "" {
-		model, err = openGopher(options, len(more) == 0)
+		model, err = openGopher(options, len(more) == 0 && !m.plain)
 	} else {
 		model, err = tenon.Open(m.path, options...)
 	}
