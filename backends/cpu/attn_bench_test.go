@@ -55,3 +55,40 @@ func BenchmarkFlashAttn(b *testing.B) {
 		dev.Close()
 	}
 }
+
+// BenchmarkAttnUnits times the units by themselves, from near caches: products of 64 by 64 over 128, and a
+// block's softmax of 64 queries.
+func BenchmarkAttnUnits(b *testing.B) {
+	const k = 128
+	for _, l := range Levels() {
+		u := unitsOf(l)
+		f := make([]float32, 4*k*64)
+		b.Run(fmt.Sprintf("%s/tile", l), func(b *testing.B) {
+			t := attnTile{cRow: 256, aRow: 4 * k, aStep: 4, bStep: 256, k: k}
+			for b.Loop() {
+				t.a, t.b, t.c = &f[0], &f[k*64], &f[2*k*64]
+				u.attn.multiply(&t, 64, 64)
+			}
+			b.ReportMetric(2*64*64*k*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOPS")
+		})
+		b.Run(fmt.Sprintf("%s/soft", l), func(b *testing.B) {
+			s := softBlock{&f[0], 256, 64, 64 / u.attn.lanes, &f[k*64], &f[k*64+64], &f[k*64+128]}
+			for b.Loop() {
+				u.attn.soft(&s)
+			}
+		})
+		for _, typ := range []tensor.DType{tensor.F16, tensor.Q8_0} {
+			if u.attn.cells[typ] == nil {
+				continue
+			}
+			b.Run(fmt.Sprintf("%s/cells/%s", l, typ), func(b *testing.B) {
+				src := make([]byte, 64*typ.RowBytes(k))
+				c := cellRows{&f[0], 4 * k, &src[0], typ.RowBytes(k), 64, k}
+				b.SetBytes(int64(len(src)))
+				for b.Loop() {
+					u.attn.cells[typ](&c)
+				}
+			})
+		}
+	}
+}
