@@ -15,17 +15,9 @@ func refusesGLU(n []*tensor.Tensor) string {
 	return ""
 }
 
-// gateOf returns what a GLU makes of both its sources.
-func gateOf(op tensor.GLU) func(dst, g, up []float32) {
-	if op.OAI {
-		return swigluOAI(op.Alpha, op.Limit)
-	}
-	return gates[op.Act].each
-}
-
 // gated are the products of a gate, which is the last of n.
 func gated(n []member, exact bool) *matmuls {
-	dst, each := n[2].dst, gateOf(n[2].t.Op.(tensor.GLU))
+	dst, each := n[2].dst, n[2].dst.u.gateOf(n[2].t.Op.(tensor.GLU))
 	return &matmuls{
 		weights: []operand{n[0].src[0], n[1].src[0]}, x: n[0].src[1], dst: dst, exact: exact,
 		finish: func(_ *worker, j, i int, v [2][]float32) {

@@ -7,6 +7,11 @@ import "github.com/tenon-go/tenon/tensor"
 //go:generate sh -c "cd _asm/panel && GOWORK=off go run . ../.."
 
 func init() {
+	addUnits(AVX2, func(u *units) {
+		u.gates[tensor.SiLU] = byEights(gateSiLUAVX2)
+		u.gates[tensor.GELU] = byEights(gateGELUAVX2)
+		u.gates[tensor.GELUQuick] = byEights(gateGELUQuickAVX2)
+	})
 	addUnits(AVXVNNI, func(u *units) {
 		u.panel = &panelUnits{
 			shape: codeShape,
@@ -174,3 +179,12 @@ func unpackSums32AVX2(p *unpacking)
 
 //go:noescape
 func unpackSums16AVX2(p *unpacking)
+
+//go:noescape
+func gateSiLUAVX2(p *gating)
+
+//go:noescape
+func gateGELUQuickAVX2(p *gating)
+
+//go:noescape
+func gateGELUAVX2(p *gating)
