@@ -124,6 +124,10 @@ func WithCacheDevice(name string) Option { return func(c *config) { c.engine.Cac
 // WithExact forbids rounding activations in products: slower, and closer to double precision.
 func WithExact() Option { return func(c *config) { c.engine.Exact = true } }
 
+// WithReproducible makes a token's logits have the same bits alone, beside other sequences, and in any chunking
+// of a prompt, at the price of some speed of prompts. Open fails where a device cannot do so.
+func WithReproducible() Option { return func(c *config) { c.engine.Reproducible = true } }
+
 // WithoutFusion turns fusions off, all of them if none is named: each node is then a kernel of its own. It is for
 // finding out whether a fused kernel is what is slow or wrong.
 func WithoutFusion(fusions ...backends.Fusion) Option {

@@ -138,6 +138,9 @@ func (d *Device) unsupported(n *tensor.Tensor, why string) error {
 	return &backends.UnsupportedError{Device: d.owner.Device, Node: n.Name, Op: n.Op.Kind(), Reason: why}
 }
 
+// Reproduces reports that results can have the same bits in any batch: row units take each token by itself.
+func (d *Device) Reproduces() bool { return true }
+
 // Close waits for the run in progress and ends the workers, unless another device has them too.
 func (d *Device) Close() error {
 	_ = d.team.take(context.Background()) // which is never cancelled

@@ -91,7 +91,7 @@ func (c *compiler) ready(ds []*many, groups int) {
 // many adds the products with panel units, and reports whether they are ones for them.
 func (c *compiler) many(p *matmuls) bool {
 	dst, x := &p.dst, &p.x
-	if x.t.Shape[1] < panelTokens {
+	if c.alike || x.t.Shape[1] < panelTokens {
 		return false
 	}
 	ds := c.bothMany(p)
@@ -176,7 +176,7 @@ func (c *compiler) manyID(p *matmuls, pairs *expertGroups) bool {
 	dst, x := &p.dst, &p.x
 	experts := p.weights[0].t.Shape[2]
 	n, used, xRows := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1]
-	if pairs.pairs < expertTokens*experts {
+	if c.alike || pairs.pairs < expertTokens*experts {
 		return false
 	}
 	ds := c.bothMany(p)

@@ -33,6 +33,7 @@ func register(op tensor.Op, compile func(c *compiler), refuses ...func(n *tensor
 type compiler struct {
 	dev   *Device
 	u     *units
+	alike bool // results do not depend on how many tokens there are
 	place func(*tensor.Tensor) tensor.Storage
 
 	// The present node, or the last of the present group: its operands, resolved to memory. Those of absent
@@ -74,7 +75,7 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := g.CheckGroups(); err != nil {
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
-	c := &compiler{dev: d, u: d.units, place: g.Place}
+	c := &compiler{dev: d, u: d.units, alike: g.Reproducible, place: g.Place}
 	groups := g.Groups
 	for i := 0; i < len(g.Nodes); i++ {
 		var err error
