@@ -89,6 +89,7 @@ func (u *unit256) halves(offset int, first, second bool) {
 // superblock multiplies a superblock of both rows with the tokens.
 func (u *unit256) superblock() {
 	u.scales(u)
+	u.fetch()
 	for t, p := range u.product {
 		if p2 := u.product2[t]; p2 != p {
 			u.zero(p2)
@@ -120,6 +121,7 @@ func (u *unit256) superblock() {
 // group multiplies 32 codes of both rows with the tokens.
 func (u *unit256) group(j int, codes vec) {
 	u.groupScale(j)
+	u.fetchLines(j, 8)
 	if u.signed {
 		u.op("VPMOVB2M", codes, maskNegative)
 		u.op("VPABSB", codes, codes)

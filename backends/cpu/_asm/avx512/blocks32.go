@@ -156,7 +156,9 @@ func (u *unit32) lookUp() {
 func (u *unit32) multiply() {
 	u.scale(u)
 	u.block.codes(u)
+	u.fetch()
 	for t, p := range u.product {
+		u.fetchLines(t, u.tokens)
 		u.zero(p)
 		if u.offset != 0 {
 			u.op("VPDPWSSD.BCST", u.token(regSum, t).at(0), u.correct, p)

@@ -68,16 +68,22 @@ func (u *unit) left() string { return fmt.Sprintf("%d(SP)", u.frame+16) }
 // Measured: nearer or farther is slower, and so is either of the two alone.
 const far = 8192
 
-// fetch fetches what the next rows hold at the place of the block at hand.
+// fetch prepares for fetching what the next rows hold at the place of the block at hand: fetchLines fetches
+// it in n parts, between which there is other work. It occupies regA until then.
 func (u *unit) fetch() {
+	u.op("ADDQ", imm(u.rows*u.size), regAhead)
 	u.op("LEAQ", fmt.Sprintf("%d(%s)", far, regAhead), regA)
 	u.op("CMPQ", regA, u.end())
 	u.op("CMOVQGT", regAhead, regA) // nothing behind the rows
-	for i := 0; i < u.rows*u.size; i += 64 {
-		u.op("PREFETCHT0", place{base: regAhead}.at(i))
-		u.op("PREFETCHT2", place{base: regA}.at(i))
+}
+
+func (u *unit) fetchLines(part, n int) {
+	bytes := u.rows * u.size
+	lines := (bytes + 63) / 64
+	for i := part * lines / n; i < (part+1)*lines/n; i++ {
+		u.op("PREFETCHT0", place{base: regAhead}.at(64*i-bytes))
+		u.op("PREFETCHT2", place{base: regA}.at(64*i-bytes))
 	}
-	u.op("ADDQ", imm(u.rows*u.size), regAhead)
 }
 
 // emit writes the function: setup fills registers that stay, block multiplies a block of the rows with
@@ -125,7 +131,6 @@ func (u *unit) emit(name string, setup, block func()) {
 	}
 	u.op("PCALIGN", "$32")
 	u.place(next)
-	u.fetch()
 	block()
 	u.op("ADDQ", imm(u.size), regW)
 	if u.rows > 4 {
