@@ -39,6 +39,9 @@ func TestSupportsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range s.Ops {
+		if _, fused := backends.ParseFusion(e.Op); fused {
+			continue // there its nodes run one by one
+		}
 		if e.Yes != e.Cases {
 			t.Errorf("%s %s: %d of %d cases are supported; %s: %s", e.Op, e.Type, e.Yes, e.Cases, e.ID, e.Reason)
 		}

@@ -58,12 +58,12 @@ func record256(rec []byte, k int) (q []int8, d []float32, sum []int16) {
 func dot32Go(p *product, t tensor.DType, unpack func(*codes32, []byte)) {
 	_, size := t.Block()
 	q, d, sums := record32(p.token(0, blocks32), p.k)
-	var c codes32
+	c := &p.block32
 	for r := range p.rows {
 		w := p.row(r, p.k/32*size)
 		var sum float32
 		for b := range d {
-			unpack(&c, w[b*size:])
+			unpack(c, w[b*size:])
 			sum += float32(dot8(c.q[:], q[32*b:])) * (d[b] * c.d)
 			if c.m != 0 {
 				sum += float32(sums[b]) * (d[b] * c.m)
@@ -78,12 +78,12 @@ func dot32Go(p *product, t tensor.DType, unpack func(*codes32, []byte)) {
 func dot256Go(p *product, t tensor.DType, unpack func(*codes256, []byte)) {
 	_, size := t.Block()
 	q, d, sums := record256(p.token(0, blocks256), p.k)
-	var c codes256
+	c := &p.block256
 	for r := range p.rows {
 		w := p.row(r, p.k/256*size)
 		var sum float32
 		for b := range d {
-			unpack(&c, w[b*size:])
+			unpack(c, w[b*size:])
 			var products, least int32
 			for g := range 16 {
 				products += int32(c.scale[g]) * dot8(c.q[16*g:16*g+16], q[256*b+16*g:])
@@ -176,7 +176,7 @@ func roundBlock(q []int8, x []float32) (scale float32) {
 		}
 	}
 	for i, v := range x {
-		v *= inv
+		v = float32(v * inv) // rounded before the half: no fused multiply-add, so that all processors agree
 		// Half away from zero: adding a half and cutting off needs no call.
 		if v < 0 {
 			q[i] = int8(v - 0.5)

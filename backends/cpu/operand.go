@@ -26,6 +26,9 @@ func i8s(p []byte) []int8   { return cast.Slice[int8](p) }
 func i16s(p []byte) []int16 { return cast.Slice[int16](p) }
 func i32s(p []byte) []int32 { return cast.Slice[int32](p) }
 
+// f32Bytes looks at floats as bytes.
+func f32Bytes(v []float32) []byte { return cast.Bytes(v) }
+
 // row returns the byte offset of row r, counted through dimensions 1 to 3.
 func (o *operand) row(r int) int {
 	s, st := &o.t.Shape, &o.t.Stride

@@ -20,6 +20,11 @@ type units struct {
 	round [forms]func(rec []byte, x []float32)
 	// rows multiply rows of weights with tokens, by type of the weights.
 	rows [256]rowUnits
+	// panel multiplies with many tokens; nil where rows do that, too.
+	panel *panelUnits
+
+	// attn are those of attention.
+	attn attnUnits
 }
 
 // form is how a token's row is written down, as its record, to be multiplied with weights of some types.
@@ -35,6 +40,9 @@ const (
 	blocks32
 	// blocks256: k int8 codes, k/256 float32 scales, k/16 int16 sums of the codes of 16 elements.
 	blocks256
+	// bfloats: k bfloat16, and then as many for what rounding has left; both with zeros behind them up to a
+	// multiple of 32. For tiles of bfloat16 alone.
+	bfloats
 	forms
 )
 
@@ -48,9 +56,14 @@ func (f form) bytes(k int) int {
 		return k + k/32*4 + k/32*4
 	case blocks256:
 		return k + k/256*4 + k/16*2
+	case bfloats:
+		return 4 * up32(k)
 	}
 	return 0
 }
+
+// up32 rounds k up to a multiple of 32.
+func up32(k int) int { return (k + 31) &^ 31 }
 
 // stride is bytes, rounded up so that each of several records starts at a cache line.
 func (f form) stride(k int) int { return (f.bytes(k) + 63) &^ 63 }
@@ -77,10 +90,16 @@ type product struct {
 	x         *byte // the first token's record
 	xStride   int
 	k         int // elements of a row, at least 1
+
+	// A block taken apart by plain Go. It is here because a function that is called by its value would
+	// take a variable to the heap.
+	block32  codes32
+	block256 codes256
 }
 
 // scalarUnits fills u with plain Go.
 func scalarUnits(u *units) {
+	scalarAttn(&u.attn)
 	u.dotF32, u.addScaledF32 = dotF32Go, addScaledF32Go
 	u.decode = decoders
 	u.round[floats] = roundNot
