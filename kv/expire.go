@@ -114,7 +114,9 @@ func (g *group) expire(last []int32) {
 // position says, or if that is taken, because positions were shifted, the lowest free one.
 func (g *group) findApart(cells []int64, s *Slots, apart int) ([]int64, error) {
 	cells = cells[:0]
-	free := func(i int) bool { return g.unused[i/blockCells]>>(i%blockCells)&1 != 0 && !slices.Contains(cells, int64(i)) }
+	free := func(i int) bool {
+		return g.unused[i/blockCells]>>(i%blockCells)&1 != 0 && !slices.Contains(cells, int64(i))
+	}
 	for t, pos := range s.pos {
 		first := int(s.of(t)[0]) * apart
 		i := first + int(pos)

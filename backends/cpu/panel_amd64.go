@@ -11,6 +11,18 @@ func init() {
 		u.gates[tensor.SiLU] = byEights(gateSiLUAVX2)
 		u.gates[tensor.GELU] = byEights(gateGELUAVX2)
 		u.gates[tensor.GELUQuick] = byEights(gateGELUQuickAVX2)
+
+		u.panel = &panelUnits{
+			shape: smallCodeShape,
+			rows:  [panelShapes]int{panel32: 2, panel32Least: 2, panel16: 2},
+			most:  [panelShapes]int8{panel32: 16, panel32Least: 16, panel16: 32},
+			flip:  0x80808080,
+			tile: [panelShapes][2]func(*panel){
+				panel32: {panel32AVX2}, panel32Least: {panel32LeastAVX2}, panel16: {panel16AVX2},
+			},
+			pack: packGo, spread: spreadGo,
+			codes: codesAVX2, sums32: unpackSums32AVX2, sums16: unpackSums16AVX2,
+		}
 	})
 	addUnits(AVXVNNI, func(u *units) {
 		u.panel = &panelUnits{
@@ -55,6 +67,16 @@ func init() {
 		p.config = &tileConfig
 		u.panel = &p
 	})
+}
+
+// smallCodeShape is codeShape for types whose codes are as small as panels of AVX2 need them. The others
+// are left to row units, which are no slower there.
+func smallCodeShape(t tensor.DType) panelShape {
+	switch t {
+	case tensor.Q4_0, tensor.Q5_0, tensor.MXFP4, tensor.Q4_1, tensor.Q4_K, tensor.Q6_K, tensor.Q3_K:
+		return codeShape(t)
+	}
+	return noPanel
 }
 
 // tileConfig is the shape of the tiles: all of 16 rows of 64 bytes. Source: Intel's Instruction Set Extensions
@@ -128,6 +150,15 @@ func packAVX512(p *panel)
 
 //go:noescape
 func spreadAVX512(p *panel)
+
+//go:noescape
+func panel32AVX2(p *panel)
+
+//go:noescape
+func panel32LeastAVX2(p *panel)
+
+//go:noescape
+func panel16AVX2(p *panel)
 
 //go:noescape
 func panel32AVXVNNI(p *panel)

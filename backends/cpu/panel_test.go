@@ -66,10 +66,25 @@ func checkTile(t *testing.T, r *rand.Rand, u *panelUnits, shape panelShape, grou
 		for i := range q { // codes: any bytes
 			q[i] = math.Float32frombits(r.Uint32())
 		}
+		if most := u.most[shape]; most != 0 {
+			codes := i8s(f32Bytes(q))
+			for i := range codes {
+				codes[i] = int8(r.IntN(2*int(most)+1)) - most
+			}
+			if n == 2 { // and sums as great as they may be
+				for i := range codes {
+					codes[i] = most - int8(i/32%2)*2*most
+				}
+			}
+		}
 		for g := range groups {
 			for b := range n {
 				for i := range 128 {
-					x[g*group/4+b*tokenBlock/4+i] = math.Float32frombits(r.Uint32())
+					v := r.Uint32()
+					if n == 2 && u.most[shape] != 0 {
+						v = math.MaxUint32
+					}
+					x[g*group/4+b*tokenBlock/4+i] = math.Float32frombits(v)
 				}
 			}
 		}
@@ -275,6 +290,9 @@ func TestPanelCodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, v := range want {
+				if most := u.most[u.shape(typ)]; most != 0 && (q[i] > most || q[i] < -most) {
+					t.Fatalf("%s: code %d is %d, and tiles take up to %d", typ, i, q[i], most)
+				}
 				e := i / shape.elems() * shape.entry() / 4
 				if typ == tensor.MXFP4 {
 					scales[e+1] = mxfp4Half[w[i/elems*size]]

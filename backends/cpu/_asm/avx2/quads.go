@@ -187,14 +187,11 @@ func (q *quad) halvesAtEnd(off, d int) {
 	q.i("VPUNPCKLWD X%d, X%d, X%d; VCVTPH2PS X%d, Y%d", d, d, d, d, d)
 }
 
-// dwords gathers the dword at off of each row into both halves of register d.
-func (q *quad) dwords(off, d int, both bool) {
+// dwords gathers the dword at off of each row in register d.
+func (q *quad) dwords(off, d int) {
 	q.i("VMOVD %d(R8), X%d", off, d)
 	for r := 1; r < 4; r++ {
 		q.i("VPINSRD $%d, %d(%s), X%d, X%d", r, off, rows[r], d, d)
-	}
-	if both {
-		q.i("VINSERTI128 $1, X%d, Y%d, Y%d", d, d, d)
 	}
 }
 

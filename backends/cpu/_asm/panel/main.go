@@ -19,6 +19,7 @@ func main() {
 	for name, write := range map[string]func(*file){
 		"panel_avx512_amd64.s":  avx512,
 		"panel_avxvnni_amd64.s": avxvnni,
+		"panel_avx2_amd64.s":    avx2,
 		"panel_amx_amd64.s":     amx,
 		"unpack_avx2_amd64.s":   unpack,
 		"gates_avx2_amd64.s":    gates,
