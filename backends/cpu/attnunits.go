@@ -1,10 +1,6 @@
 package cpu
 
-import (
-	"unsafe"
-
-	"github.com/tenon-go/tenon/tensor"
-)
+import "unsafe"
 
 // attnUnits are the innermost loops of attention. Queries of a block lie side by side as lanes, so that
 // nothing is ever summed across lanes, and each query's result is the same whoever its neighbours are.
@@ -109,19 +105,5 @@ func softGo(p *softBlock, lanes int) {
 			sum += *s
 		}
 		maximum[q], total[q] = most, total[q]*down[q]+sum
-	}
-}
-
-// cellsGo decodes rows of a cache of type t.
-func (u *units) cellsGo(p *cellRows, t tensor.DType) {
-	bytes := t.RowBytes(p.n)
-	for r := range p.rows {
-		src := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(p.src), r*p.srcRow)), bytes)
-		dst := floatsAt(p.dst, r*p.dstRow, p.n)
-		if t == tensor.F32 {
-			copy(dst, f32s(src))
-		} else {
-			u.decode[t](dst, src)
-		}
 	}
 }
