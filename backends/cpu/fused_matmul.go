@@ -60,12 +60,10 @@ func matMulAdd(c *compiler, n []member) {
 		weights: n[0].src[:1], x: n[0].src[1], dst: dst, exact: n[0].t.Op.(tensor.MatMul).Exact,
 		finish: func(_ *worker, j, i int, v [2][]float32) {
 			r := rowsFrom(&dst.t.Shape, j)
-			y := f32s(b.p[r.repeated(&b)+4*i:])
+			y := f32s(b.p[r.repeated(&b)+4*i:])[:len(v[0])]
 			out := f32s(dst.p[r.of(&dst)+4*i:])[:len(v[0])]
-			y = y[:len(out)]
-			for k, p := range v[0] {
-				out[k] = p + y[k]
-			}
+			copy(out, y) // which it may be
+			c.u.addScaledF32(out, v[0], 1)
 		},
 	})
 }
