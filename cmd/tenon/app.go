@@ -14,7 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	_ "github.com/tenon-go/tenon/backends/cpu" // the backend that is always there
+	_ "github.com/tenon-go/tenon/backends/cpu"    // the backend that is always there
+	_ "github.com/tenon-go/tenon/backends/vulkan" // with cgo
 )
 
 // app is one run of the command.
