@@ -49,3 +49,12 @@ func recordBinary(r *recorder, n *tensor.Tensor) error {
 	p := r.push().in(a, b).out(n).i(count).shape(n.Shape).strides(a).shape(b.Shape).strides(b)
 	return r.run("binary", elementGroup, spec{op, uint32(a.Type), uint32(b.Type), flag(flat)}, p, r.linear(count, elementGroup))
 }
+
+func recordGLU(r *recorder, n *tensor.Tensor) error {
+	op := n.Op.(tensor.GLU)
+	gate, up := n.Src[0], n.Src[1]
+	count := n.Shape.Elems()
+	p := r.push().in(gate, up).out(n).i(count).shape(n.Shape).strides(gate).strides(up).f32(op.Alpha, op.Limit)
+	sp := spec{uint32(op.Act), uint32(n.Type), flag(op.OAI), flag(gate.Contiguous() && up.Contiguous())}
+	return r.run("glu", elementGroup, sp, p, r.linear(count, elementGroup))
+}

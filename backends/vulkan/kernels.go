@@ -28,6 +28,30 @@ func init() { // not a literal: kernels refer to it through Compile
 		tensor.Scale{}.Kind(): {floatsOnly, recordUnary},
 		tensor.Clamp{}.Kind(): {floatsOnly, recordUnary},
 		tensor.Unary{}.Kind(): {supportsUnary, recordUnary},
+		tensor.GLU{}.Kind():   {floatsOnly, recordGLU},
+		tensor.AddID{}.Kind(): {always, recordAddID},
+
+		tensor.RMSNorm{}.Kind():   {always, recordNorm},
+		tensor.LayerNorm{}.Kind(): {always, recordNorm},
+		tensor.L2Norm{}.Kind():    {always, recordNorm},
+		tensor.SumRows{}.Kind():   {always, recordNorm},
+		tensor.SoftMax{}.Kind():   {always, recordSoftMax},
+		tensor.RoPE{}.Kind():      {always, recordRoPE},
+		tensor.TopK{}.Kind():      {always, recordSort},
+		tensor.ArgSort{}.Kind():   {always, recordSort},
+		tensor.ArgMax{}.Kind():    {always, recordSort},
+
+		tensor.Copy{}.Kind():    {supportsCopy, recordCopy},
+		tensor.Concat{}.Kind():  {supportsMove, recordConcat},
+		tensor.Repeat{}.Kind():  {supportsMove, recordRepeat},
+		tensor.GetRows{}.Kind(): {supportsGetRows, recordGetRows},
+		tensor.SetRows{}.Kind(): {supportsSetRows, recordSetRows},
+
+		tensor.MatMul{}.Kind():        {supportsMatMul, recordMatMul},
+		tensor.MatMulID{}.Kind():      {supportsMatMul, recordMatMulID},
+		tensor.FlashAttn{}.Kind():     {supportsFlashAttn, recordFlashAttn},
+		tensor.SSMConv{}.Kind():       {always, recordSSMConv},
+		tensor.GatedDeltaNet{}.Kind(): {supportsDeltaNet, recordDeltaNet},
 	}
 }
 

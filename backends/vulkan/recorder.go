@@ -131,6 +131,18 @@ func (p *push) out(t *tensor.Tensor) *push {
 	return p.u64(a)
 }
 
+// outAt is out for the part of t that begins at offset bytes and goes to its end.
+func (p *push) outAt(t *tensor.Tensor, offset int) *push {
+	a, err := p.r.address(t)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	if a != 0 {
+		p.writes = append(p.writes, span{a + uint64(offset), a + uint64(t.Bytes())})
+	}
+	return p.u64(a + uint64(offset))
+}
+
 // area is a piece of the program's scratch memory: it holds nothing from one submit to the next.
 type area struct{ at, size int64 }
 
@@ -214,6 +226,18 @@ func (p *push) strides(t *tensor.Tensor) *push {
 			st = 0
 		}
 		p.i(st)
+	}
+	return p
+}
+
+// step adds the strides of some dimensions, 0 for an absent tensor and where nobody steps.
+func (p *push) step(t *tensor.Tensor, dims ...int) *push {
+	for _, d := range dims {
+		if t == nil || t.Shape[d] <= 1 {
+			p.i(0)
+		} else {
+			p.i(t.Stride[d])
+		}
 	}
 	return p
 }

@@ -146,8 +146,11 @@ void fault(uint64_t at, uint node, int64_t index, uint rows) {
 	}
 }
 
-// loadIndex reads an I32 or I64.
+// wide makes 64 bits of 32, by halves: a driver in wide use (Mesa 22 in software) loses the sign of a conversion.
+int64_t wide(int v) { return int64_t(packUint2x32(uvec2(uint(v), uint(v >> 31)))); }
+
+// loadIndex reads an I32 or I64. To be compared it is taken for unsigned: see negative in copy.comp.
 int64_t loadIndex(uint type, uint64_t at) {
-	if (type == T_I32) return int64_t(I32(at).v);
+	if (type == T_I32) return wide(I32(at).v);
 	return int64_t(U64(at).v);
 }

@@ -85,6 +85,10 @@ float log1p_(float u) {
 // sincos_ returns sine and cosine. The angle is reduced by quarter turns in three parts, so that it is good up to 2^17 or so.
 vec2 sincos_(float x) {
 	if (isnan(x) || isinf(x)) return vec2(uintBitsToFloat(0x7fc00000));
+	if (abs(x) > 131072.0) { // neighbours are whole radians apart soon: somewhere between them
+		x -= round(x * 0.159154943) * 6.28318531;
+		if (abs(x) > 131072.0) x = 0.0;
+	}
 	float n = round(x * 0.636619772);
 	precise float r = x - n * 1.5703125;
 	r = r - n * 4.837512969970703e-4;
