@@ -109,6 +109,8 @@ func (d *Device) create() error {
 		f.bf16.more[1] = have.bf16.more[1]
 	}
 	chain := C.tn_chain(f, p.bits)
+	var lent lent
+	defer lent.free()
 	var r vulkan.Result
 	var handle vulkan.Device // by itself: cgo looks at all of what a pointer points into
 	held(func() {
@@ -116,12 +118,12 @@ func (d *Device) create() error {
 			SType: vulkan.StructureTypeDeviceCreateInfo, PNext: chain,
 			QueueCreateInfoCount: 1,
 			PQueueCreateInfos: []vulkan.DeviceQueueCreateInfo{{
-				SType: vulkan.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: d.family, QueueCount: 1, PQueuePriorities: []float32{1},
+				SType: vulkan.StructureTypeDeviceQueueCreateInfo, QueueFamilyIndex: d.family, QueueCount: 1, PQueuePriorities: lent.floats(1),
 			}},
 		}
 		for _, name := range wanted {
 			if p.extensions[name] {
-				info.PpEnabledExtensionNames = append(info.PpEnabledExtensionNames, name+"\x00")
+				info.PpEnabledExtensionNames = append(info.PpEnabledExtensionNames, lent.text(name))
 			}
 		}
 		info.EnabledExtensionCount = uint32(len(info.PpEnabledExtensionNames))

@@ -54,15 +54,17 @@ func newInstance() (*Instance, error) {
 	i := &Instance{get: get}
 	var r vulkan.Result
 	var handle vulkan.Instance
+	var lent lent
+	defer lent.free()
 	held(func() {
 		info := vulkan.InstanceCreateInfo{
 			SType: vulkan.StructureTypeInstanceCreateInfo,
 			PApplicationInfo: &vulkan.ApplicationInfo{
-				SType: vulkan.StructureTypeApplicationInfo, PApplicationName: "tenon\x00", PEngineName: "tenon\x00", ApiVersion: version,
+				SType: vulkan.StructureTypeApplicationInfo, PApplicationName: lent.text("tenon"), PEngineName: lent.text("tenon"), ApiVersion: version,
 			},
 		}
 		if os.Getenv("TENON_VULKAN_VALIDATE") != "" {
-			info.EnabledLayerCount, info.PpEnabledLayerNames = 1, []string{"VK_LAYER_KHRONOS_validation\x00"}
+			info.EnabledLayerCount, info.PpEnabledLayerNames = 1, []string{lent.text("VK_LAYER_KHRONOS_validation")}
 		}
 		r = vulkan.CreateInstance(&info, nil, &handle)
 		info.Free()
@@ -77,7 +79,6 @@ func newInstance() (*Instance, error) {
 	return i, nil
 }
 
-// proc returns a function of the instance, or nil.
 func (i *Instance) raw() C.VkHandle { return C.VkHandle(unsafe.Pointer(i.handle)) }
 
 // Devices returns the physical devices, in the driver's order.

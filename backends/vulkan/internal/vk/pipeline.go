@@ -20,17 +20,15 @@ type (
 
 // CreateModule takes SPIR-V.
 func (d *Device) CreateModule(code []byte) (Module, error) {
-	words := make([]uint32, len(code)/4)
-	for i := range words {
-		words[i] = uint32(code[4*i]) | uint32(code[4*i+1])<<8 | uint32(code[4*i+2])<<16 | uint32(code[4*i+3])<<24
-	}
+	var lent lent
+	defer lent.free()
+	words := lent.words(code)
 	var m Module
 	info := vulkan.ShaderModuleCreateInfo{SType: vulkan.StructureTypeShaderModuleCreateInfo, CodeSize: uint(len(code)), PCode: words}
 	var handle vulkan.ShaderModule
 	r := vulkan.CreateShaderModule(d.handle, &info, nil, &handle)
 	m.handle = handle
 	info.Free()
-	runtime.KeepAlive(words)
 	return m, check("vkCreateShaderModule", int32(r))
 }
 
