@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -30,7 +31,7 @@ type app struct {
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(longNames(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -53,6 +54,17 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "tenon: "+line)
 	return 1
+}
+
+// longNames writes out what other programs of the field have with one dash and several letters.
+func longNames(args []string) []string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if rest, ok := strings.CutPrefix(a, "-ngl"); ok && (rest == "" || rest[0] == '=') {
+			args[i] = "--gpu-layers" + rest
+		}
+	}
+	return args
 }
 
 // root returns the command with all its subcommands.
