@@ -13,9 +13,9 @@ import (
 	"github.com/tenon-go/tenon/tensor"
 )
 
-// TestCorpusLogitsVulkan is TestCorpusLogits on a Vulkan device, where there is one. A plan that leaves nodes to the CPU fails: every
+// TestVulkanCorpusLogits is TestCorpusLogits on a Vulkan device, where there is one. A plan that leaves nodes to the CPU fails: every
 // op of these models has a kernel.
-func TestCorpusLogitsVulkan(t *testing.T) {
+func TestVulkanCorpusLogits(t *testing.T) {
 	dev, err := backends.Open("Vulkan0")
 	if err != nil {
 		if os.Getenv("TENON_DEMAND_VULKAN") != "" {
@@ -41,6 +41,15 @@ func TestCorpusLogitsVulkan(t *testing.T) {
 				t.Fatal(err)
 			}
 			done++
+			plan, err := m.Engine().Plan(len(c.IDs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, split := range plan.Splits {
+				if split.Device != "Vulkan0" {
+					t.Errorf("nodes %d to %d are placed on %s", split.From, split.To, split.Device)
+				}
+			}
 			exact := c.compare(t, m, 0)
 			m.Close()
 			if m, err = tenon.Open(path, tenon.WithDevices("Vulkan0"), tenon.WithContext(c.Context)); err != nil {
