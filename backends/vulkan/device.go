@@ -5,6 +5,7 @@ package vulkan
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type Device struct {
 	local *memory
 	host  *memory
 
+	profile *profile // nil unless it is asked for
+
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost
 }
@@ -34,6 +37,9 @@ func newDevice(p *vk.Physical, n int, opt Options) *Device {
 	types, heaps := p.Memory()
 	d.local, d.host = chooseMemory(d, types, heaps)
 	d.types = []buffer.Type{d.local, d.host}
+	if opt.Profile || os.Getenv(profileFile) != "" {
+		d.profile = &profile{kernels: map[string]*KernelTime{}, file: os.Getenv(profileFile)}
+	}
 	return d
 }
 

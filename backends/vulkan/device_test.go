@@ -290,3 +290,34 @@ func TestBarriers(t *testing.T) {
 		t.Errorf("two nodes and one that needs both have %d barriers, want 1", n)
 	}
 }
+
+// TestProfile counts the runs of each kernel of a program.
+func TestProfile(t *testing.T) {
+	d := open(t, Options{Profile: true})
+	defer d.Close()
+	if len(d.Profile()) != 0 {
+		t.Error("there is a profile before anything ran")
+	}
+	var b tensor.Builder
+	x := b.Input("x", tensor.F32, tensor.MakeShape(4096))
+	r := newRig(t, d, &b, []*tensor.Tensor{x}, b.Unary(tensor.Sin, b.Scale(b.Scale(x, 2), 3)))
+	defer r.close()
+	for range 5 {
+		if err := r.prog.Submit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.prog.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs := map[string]int{}
+	for _, k := range d.Profile() {
+		runs[k.Kernel] = k.Runs
+		if k.Total <= 0 {
+			t.Errorf("%s took %v", k.Kernel, k.Total)
+		}
+	}
+	if runs["unary Scale F32[4096]"] != 10 || runs["unary Unary F32[4096]"] != 5 || len(runs) != 2 {
+		t.Errorf("%v", runs)
+	}
+}

@@ -40,6 +40,8 @@
 //
 // Then the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/vulkan.
 //
+// Options.Profile, or a file named by the environment variable TENON_VULKAN_PROFILE, says where the time goes.
+//
 // Several kernels for one op are chosen in its record function, by shape, alignment and what the device can
 // (r.s.dev.phys.Can and .Limits).
 package vulkan

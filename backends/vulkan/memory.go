@@ -127,6 +127,9 @@ func (m *memory) Alloc(size int64) (buffer.Buffer, error) {
 	}
 	all := (size + slack + 15) &^ 15
 	b, err := s.vk.CreateBuffer(all, m.index, m.mapped || m.shared, nil)
+	if err != nil && m.mapped && !m.shared { // the host's view of the card may be full where its memory is not
+		b, err = s.vk.CreateBuffer(all, m.index, false, nil)
+	}
 	if err != nil {
 		var e *vk.Error
 		if errors.As(err, &e) && e.NoMemory() {

@@ -26,7 +26,8 @@ type program struct {
 	temp   *vk.Buffer // scratch memory
 	bufs   []*buf
 	nodes  []*tensor.Tensor
-	faults int // slot, or -1
+	faults int          // slot, or -1
+	timed  []timedPiece // if the device is profiled
 
 	weight float64       // about what a run costs
 	took   time.Duration // of a run, or 0
@@ -148,12 +149,18 @@ func (p *program) write(steps []step) error {
 	from := 0
 	for i, to := range cuts {
 		c.Reset()
+		if s.dev.profile != nil {
+			if err := p.time(&c, steps[from:to]); err != nil {
+				return err
+			}
+		}
 		for k := range steps[from:to] {
 			st := &steps[from+k]
-			if st.barrier {
+			if st.barrier || s.dev.profile != nil {
 				c.Barrier()
 			}
 			c.Dispatch(st.pipe, st.push[:st.size], st.groups)
+			p.stamp(&c, k+1)
 		}
 		if from = to; i == p.n-1 {
 			c.End()
@@ -280,6 +287,9 @@ func (p *program) Wait(ctx context.Context) error {
 		return err
 	}
 	p.waited = true
+	if p.timed != nil {
+		p.account()
+	}
 	switch took := time.Since(p.begun); {
 	case p.took == 0 || took < p.took:
 		p.took = took
@@ -308,6 +318,9 @@ func (p *program) Close() error {
 	}
 	if p.temp != nil {
 		s.vk.DestroyBuffer(p.temp)
+	}
+	if p.timed != nil {
+		p.endTiming()
 	}
 	if p.pieces != nil {
 		p.pieces.Free()

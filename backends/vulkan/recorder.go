@@ -40,6 +40,7 @@ type step struct {
 	weight  float64 // about what it costs; see costOf
 	node    *tensor.Tensor
 
+	shader    string
 	paramsAt  int   // where in params its constants are, or -1
 	scratchAt []int // offsets in push of addresses in scratch memory
 }
@@ -274,7 +275,7 @@ func (r *recorder) run(shader string, local int, sp spec, p *push, groups [3]uin
 	if err != nil {
 		return err
 	}
-	st := step{pipe: pipe, groups: groups, paramsAt: -1, scratchAt: p.scratch, size: len(p.data)}
+	st := step{pipe: pipe, shader: shader, groups: groups, paramsAt: -1, scratchAt: p.scratch, size: len(p.data)}
 	if len(p.data) > vk.PushBytes {
 		st.paramsAt, st.size = len(r.params), 8
 		for i := range st.scratchAt {
