@@ -39,7 +39,7 @@ func init() { // not a literal: kernels refer to it through Compile
 		tensor.RoPE{}.Kind():      {always, recordRoPE},
 		tensor.TopK{}.Kind():      {always, recordSort},
 		tensor.ArgSort{}.Kind():   {always, recordSort},
-		tensor.ArgMax{}.Kind():    {always, recordSort},
+		tensor.ArgMax{}.Kind():    {always, recordArgMax},
 
 		tensor.Copy{}.Kind():    {supportsCopy, recordCopy},
 		tensor.Concat{}.Kind():  {supportsMove, recordConcat},

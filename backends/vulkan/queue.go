@@ -27,8 +27,8 @@ func (s *session) submit(call string, r *vk.Recorded, from, to int) (uint64, err
 }
 
 const (
-	// A waiter looks by itself for a while, since a driver takes longer to wake it than a token's end is away.
-	spinNS = 200_000
+	// A waiter looks by itself for about as long as a token takes, since a driver wakes it late.
+	spinNS = 2_000_000
 	// Then it waits for so long before it looks at its context again.
 	napNS = 5_000_000
 )

@@ -120,15 +120,21 @@ func yarnRamp(op tensor.RoPE) (low, ramp float64) {
 
 func recordSort(r *recorder, n *tensor.Tensor) error {
 	x := n.Src[0]
-	k, descending := 1, true
+	k, descending := x.Shape[0], true
 	switch op := n.Op.(type) {
 	case tensor.TopK:
 		k = op.K
 	case tensor.ArgSort:
-		k, descending = x.Shape[0], op.Descending
+		descending = op.Descending
 	}
 	local := r.rowLocal(x.Shape[0])
 	groups := ceilDiv(x.Shape[0], local)
 	p := r.push().in(x).out(n).i(k, groups).shape(x.Shape).strides(x)
 	return r.run("sort", local, spec{flag(descending)}, p, groupList(groups*x.Shape.Rows()))
+}
+
+func recordArgMax(r *recorder, n *tensor.Tensor) error {
+	x := n.Src[0]
+	p := r.push().in(x).out(n).i(x.Shape[1]).shape(x.Shape).strides(x)
+	return r.run("argmax", r.rowLocal(x.Shape[0]), nil, p, groupList(x.Shape[1]))
 }

@@ -1,5 +1,5 @@
 #version 450
-// ArgSort, TopK and ArgMax: an invocation for each element counts how many stand before it, which is its place. That takes n*n
+// ArgSort and TopK: an invocation for each element counts how many stand before it, which is its place. That takes n*n
 // comparisons, and no memory but the row's.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
