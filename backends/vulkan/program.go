@@ -71,6 +71,7 @@ func (p *program) record(r *recorder) error {
 		}
 		before := len(r.steps)
 		if err := kernels[n.Op.Kind()].record(r, n); err != nil {
+			r.s.dev.blame(n.Op.Kind(), err)
 			return fmt.Errorf("vulkan: %v: %w", n, err)
 		}
 		for i := before; i < len(r.steps); i++ {
