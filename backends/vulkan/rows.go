@@ -13,14 +13,13 @@ func isInteger(t tensor.DType) bool {
 	return t == tensor.I8 || t == tensor.I16 || t == tensor.I32 || t == tensor.I64
 }
 
-// encodable reports whether quantize.glsl knows t, or it is a float. The formats of 256 are searched for by the host when a file is
-// made; no cache has them.
-func encodable(t tensor.DType) bool {
-	switch t {
-	case tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q8_1, tensor.IQ4_NL, tensor.MXFP4:
-		return true
-	}
-	return isFloat(t)
+// encodable reports whether quantize.glsl or quantize_k.glsl knows t, or it is a float.
+func encodable(t tensor.DType) bool { return decodable(t) }
+
+// superblock reports whether t has blocks of 256, whose encoders are in quantize_k.glsl.
+func superblock(t tensor.DType) bool {
+	elems, _ := t.Block()
+	return elems == 256
 }
 
 func supportsGetRows(_ *Device, n *tensor.Tensor) string {
@@ -72,6 +71,10 @@ func recordSetRows(r *recorder, n *tensor.Tensor) error {
 		p.u64(0)
 	}
 	p.faults(n).i(width, n.Shape[1], k, x.Shape[2], x.Shape[3], in2, in3).strides(n).strides(x).step(idx, 0, 1, 2)
+	if superblock(n.Type) {
+		p.u32(uint32(idx.Type))
+		return r.run("set_rows_k", 64, spec{uint32(n.Type)}, p, r.linear(width*x.Shape.Rows(), 64))
+	}
 	return r.run("set_rows", 64, spec{uint32(n.Type), uint32(idx.Type), flag(k > 1)}, p, r.linear(width*x.Shape.Rows(), 64))
 }
 
