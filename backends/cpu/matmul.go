@@ -1,126 +1,48 @@
 package cpu
 
 import (
-	"github.com/tenon-go/tenon/backends"
-	"github.com/tenon-go/tenon/internal/cast"
+	"unsafe"
+
 	"github.com/tenon-go/tenon/tensor"
 )
 
 func init() {
-	register(tensor.MatMul{}, (*compiler).matMul)
-	register(tensor.MatMulID{}, (*compiler).matMulID)
-}
-
-// A matrix product is computed row of weights by row of weights: each worker takes a few rows, decodes
-// them once and multiplies them with every token, so that weights are read from memory and decoded once
-// however many tokens there are.
-const weightRows = 8 // decoded together
-
-// factors are both sides of a product: rows of weights and rows of tokens, ready to be multiplied.
-type factors interface {
-	// weights makes the weight row at byte offset off ready in slot.
-	weights(w *worker, off, slot int)
-	// dot multiplies that weight row with token row j.
-	dot(w *worker, off, slot, j int) float32
-}
-
-// rounded are Q8_0 weights and tokens rounded to 8-bit blocks.
-type rounded struct {
-	k      int
-	a      operand
-	quants int // byte offset of the rounded tokens in the shared scratch
-	scales int // and of their scales
-}
-
-func (f *rounded) row(w *worker, j int) (q []int8, scale []float32) {
-	blocks := f.k / q8Block
-	return i8s(w.shared[f.quants+j*f.k : f.quants+(j+1)*f.k]), f32s(w.shared[f.scales+4*j*blocks : f.scales+4*(j+1)*blocks])
-}
-
-func (f *rounded) weights(*worker, int, int) {}
-
-func (f *rounded) dot(w *worker, off, _, j int) float32 {
-	q, scale := f.row(w, j)
-	return dotQ8(f.a.p[off:off+f.k/q8Block*34], q, scale)
-}
-
-// exact are weights decoded to floats, and tokens as they are.
-type exact struct {
-	k      int
-	a, x   operand
-	packed int // byte offset of packed tokens in the shared scratch, or -1 where x itself is packed
-}
-
-func (f *exact) weights(w *worker, off, slot int) {
-	f.a.floats(off, w.floats[slot*f.k:])
-}
-
-func (f *exact) dot(w *worker, off, slot, j int) float32 {
-	a := w.floats[slot*f.k : (slot+1)*f.k]
-	if f.a.packedF32() {
-		a = f32s(f.a.p[off : off+4*f.k])
-	}
-	if f.packed >= 0 {
-		at := f.packed + 4*j*f.k
-		return dotF32(a, f32s(w.shared[at:at+4*f.k]))
-	}
-	at := f.x.row(j)
-	return dotF32(a, f32s(f.x.p[at:at+4*f.k]))
-}
-
-// factors returns both sides of the product of sources 0 and 1, and adds the step that makes the
-// tokens ready.
-func (c *compiler) factors(isExact bool) factors {
-	a, x := c.src[0], c.src[1]
-	k, rows := x.t.Shape[0], x.t.Shape.Rows()
-	if a.t.Type == tensor.Q8_0 && !isExact {
-		f := &rounded{k: k, a: a, quants: c.common(rows * k), scales: c.common(4 * rows * k / q8Block)}
-		c.scratch(k)
-		c.eachRow(rows, k, func(w *worker, j int) {
-			q, scale := f.row(w, j)
-			roundQ8(q, scale, x.floats(x.row(j), w.floats))
-		})
-		return f
-	}
-	f := &exact{k: k, a: a, x: x, packed: -1}
-	c.scratch(weightRows * k)
-	if !x.packedF32() {
-		f.packed = c.common(4 * rows * k)
-		c.eachRow(rows, k, func(w *worker, j int) {
-			at := f.packed + 4*j*k
-			x.floats(x.row(j), f32s(w.shared[at:at+4*k]))
-		})
-	}
-	return f
-}
-
-// eachRow adds a step that does f for each of some rows of n elements.
-func (c *compiler) eachRow(rows, n int, f func(w *worker, r int)) {
-	c.step(func(w *worker) {
-		for {
-			from, to, ok := w.next(rows, rowGrain(n))
-			if !ok {
-				return
-			}
-			for r := from; r < to; r++ {
-				f(w, r)
-			}
-		}
+	register(tensor.MatMul{}, func(c *compiler) {
+		c.matMul(&matmuls{weights: c.src[:1], x: c.src[1], dst: c.dst, exact: c.node.Op.(tensor.MatMul).Exact})
+	})
+	register(tensor.MatMulID{}, func(c *compiler) {
+		c.matMulID(c.node, c.src[2], &matmuls{weights: c.src[:1], x: c.src[1], dst: c.dst, exact: c.node.Op.(tensor.MatMulID).Exact})
 	})
 }
 
-func (c *compiler) matMul() {
-	dst, a := c.dst, c.src[0]
-	if a.t.Shape[0] == 0 {
-		c.zero()
+// matmuls are one product, or two of the same tokens, and what is made of them.
+type matmuls struct {
+	weights []operand
+	x       operand
+	dst     operand // of the result
+	exact   bool
+	// finish gets the results of rows i, i+1 ... of each product for row j of dst, counted through its
+	// dimensions 1 to 3, and writes what belongs there. Without it the only product is the result.
+	finish func(w *worker, j, i int, v [2][]float32)
+}
+
+// matMul adds the steps of products of all tokens with all rows.
+func (c *compiler) matMul(p *matmuls) {
+	if p.x.t.Shape[0] == 0 {
+		c.zero(p)
 		return
 	}
+	if c.many(p) {
+		return
+	}
+	dst, a := &p.dst, &p.weights[0]
 	n, m, p2 := dst.t.Shape[0], dst.t.Shape[1], dst.t.Shape[2]
 	planes := p2 * dst.t.Shape[3]
-	f := c.factors(c.node.Op.(tensor.MatMul).Exact)
+	fs := c.bothFactors(p)
 	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
+	tile := c.newResults(p, grain, m)
 	c.step(func(w *worker) {
 		for {
 			item, _, ok := w.next(planes*chunks, 1)
@@ -128,138 +50,148 @@ func (c *compiler) matMul() {
 				return
 			}
 			i2, i3 := item/chunks%p2, item/chunks/p2
-			first := item % chunks * grain
-			base, tokens := a.at(0, i2/r2, i3/r3), (i3*p2+i2)*m
-			for i := first; i < min(first+grain, n); i += weightRows {
-				rows := min(weightRows, first+grain-i, n-i)
-				off := base + i*a.t.Stride[1]
-				for s := range rows {
-					f.weights(w, off+s*a.t.Stride[1], s)
+			first, j := item%chunks*grain, (i3*p2+i2)*m
+			last := min(first+grain, n)
+			if p.finish == nil {
+				x, xStride := fs[0].token(w, j)
+				fs[0].multiply(w, a.at(first, i2/r2, i3/r3), last-first, x, xStride, m, dst.p, dst.at(0, i2, i3)+4*first, dst.t.Stride[1])
+				continue
+			}
+			for i := first; i < last; i += tile.rows {
+				rows := min(tile.rows, last-i)
+				for k, f := range fs {
+					x, xStride := f.token(w, j)
+					f.multiply(w, f.a.at(i, i2/r2, i3/r3), rows, x, xStride, m, tile.of(w, k), 0, 4*tile.rows)
 				}
-				for j := tokens; j < tokens+m; j++ {
-					out := dst.row(j) + 4*i
-					d := f32s(dst.p[out : out+4*rows])
-					for s := range d {
-						d[s] = f.dot(w, off+s*a.t.Stride[1], s, j)
-					}
+				for t := range m {
+					p.finish(w, j+t, i, tile.row(w, len(fs), t, rows))
 				}
 			}
 		}
 	})
 }
 
+// bothFactors returns the factors of each product.
+func (c *compiler) bothFactors(p *matmuls) []*factors {
+	var fs []*factors
+	var like *factors
+	for _, a := range p.weights {
+		like = c.factors(a, p.x, p.exact, like)
+		fs = append(fs, like)
+	}
+	return fs
+}
+
+// results is where a worker keeps results that are to be finished: some rows of several tokens, of each
+// product.
+type results struct{ at, rows, tokens int }
+
+// newResults makes room for a chunk, or as many rows of it as stay in a cache with m tokens.
+func (c *compiler) newResults(p *matmuls, chunk, m int) results {
+	r := results{rows: chunk, tokens: m}
+	if m > mostTokens {
+		r.rows = min(chunk, cachedRows)
+	}
+	r.at = c.scratch(len(p.weights) * r.rows * m)
+	return r
+}
+
+// of returns the memory of product k's results.
+func (r *results) of(w *worker, k int) []byte {
+	n := r.rows * r.tokens
+	return f32Bytes(w.floats[r.at+k*n:][:n])
+}
+
+// row returns the first rows of token t of each product.
+func (r *results) row(w *worker, products, t, rows int) (v [2][]float32) {
+	for k := range products {
+		v[k] = w.floats[r.at+(k*r.tokens+t)*r.rows:][:rows]
+	}
+	return v
+}
+
 // weightGrain returns how many of n weight rows make a chunk: enough chunks for a slow worker to be
 // helped, and enough rows in each that taking it costs nothing.
 func (c *compiler) weightGrain(n int) int {
-	return min(64, max(1, n/(8*c.dev.team.size)/weightRows)*weightRows)
+	return min(64, max(1, n/(8*c.dev.team.size)/cachedRows)*cachedRows)
 }
 
-// zero adds a step that clears dst: a sum over nothing.
-func (c *compiler) zero() {
-	dst := c.dst
-	c.step(func(w *worker) {
-		if w.id == 0 {
-			clear(dst.p)
+// zero adds the steps of products that are sums over nothing.
+func (c *compiler) zero(p *matmuls) {
+	dst := p.dst
+	nothing := make([]float32, dst.t.Shape[0])
+	c.eachRow(dst.t.Shape.Rows(), dst.t.Shape[0], func(w *worker, j int) {
+		if p.finish != nil {
+			p.finish(w, j, 0, [2][]float32{nothing, nothing})
+			return
 		}
+		clear(dst.p[dst.row(j):][:dst.rowBytes()])
 	})
 }
 
-func (c *compiler) matMulID() {
-	dst, a, x := c.dst, c.src[0], c.src[1]
-	if a.t.Shape[0] == 0 {
-		c.zero()
+// matMulID adds the steps of node's products, in which ids choose an expert's weights for each use of a
+// token.
+func (c *compiler) matMulID(node *tensor.Tensor, ids operand, p *matmuls) {
+	if p.x.t.Shape[0] == 0 {
+		c.zero(p)
 		return
 	}
-	n, used := dst.t.Shape[0], dst.t.Shape[1]
-	experts, xRows := a.t.Shape[2], x.t.Shape[1]
-	f := c.factors(c.node.Op.(tensor.MatMulID).Exact)
-	groups := c.groupByExpert()
+	dst, a := &p.dst, &p.weights[0]
+	experts := a.t.Shape[2]
+	groups := c.groupByExpert(node, ids, experts)
+	if c.manyID(p, groups) {
+		return
+	}
+	n, used, xRows := dst.t.Shape[0], dst.t.Shape[1], p.x.t.Shape[1]
+	fs := c.bothFactors(p)
+	record := fs[0].units.form.stride(fs[0].k)
+	gathered := c.scratch(mostTokens * record / 4)
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
+	tile := c.newResults(p, grain, mostTokens)
 	c.step(func(w *worker) {
 		for {
 			item, _, ok := w.next(experts*chunks, 1)
 			if !ok {
 				return
 			}
-			e := item / chunks
-			group := groups.of(w, e)
-			if len(group) == 0 {
-				continue
-			}
-			first := item % chunks * grain
-			for i := first; i < min(first+grain, n); i += weightRows {
-				rows := min(weightRows, first+grain-i, n-i)
-				off := a.at(i, e, 0)
-				for s := range rows {
-					f.weights(w, off+s*a.t.Stride[1], s)
+			e, i := item/chunks, item%chunks*grain
+			rows := min(grain, n-i)
+			for rest := groups.of(w, e); len(rest) > 0; {
+				some := rest[:min(mostTokens, len(rest))]
+				rest = rest[len(some):]
+				for k, f := range fs {
+					x, xStride := f.gather(w, some, used, xRows, gathered, record)
+					f.multiply(w, f.a.at(i, e, 0), rows, x, xStride, len(some), tile.of(w, k), 0, 4*tile.rows)
 				}
-				for _, p := range group {
-					slot, t := int(p)%used, int(p)/used
-					out := dst.at(slot, t, 0) + 4*i
-					d := f32s(dst.p[out : out+4*rows])
-					for s := range d {
-						d[s] = f.dot(w, off+s*a.t.Stride[1], s, t*xRows+slot%xRows)
+				for s, pair := range some {
+					v := tile.row(w, len(fs), s, rows)
+					if p.finish != nil {
+						p.finish(w, int(pair), i, v)
+						continue
 					}
+					at := dst.row(int(pair)) + 4*i
+					copy(f32s(dst.p[at:at+4*rows]), v[0])
 				}
 			}
 		}
 	})
 }
 
-// expertGroups are the pairs of (slot, token) of a mixture, in the shared scratch, ordered by expert,
-// so that an expert's weights are decoded once for all its tokens. A pair is token*used + slot.
-type expertGroups struct{ at, experts, pairs int }
-
-// all returns where each expert's pairs begin, and the pairs.
-func (g *expertGroups) all(w *worker) (start, order []int32) {
-	v := i32s(w.shared[g.at : g.at+4*(g.experts+1+g.pairs)])
-	return v[:g.experts+1], v[g.experts+1:]
+// gather returns the records of some pairs, side by side: those of several are copied to the scratch.
+func (f *factors) gather(w *worker, pairs []int32, used, xRows, scratch, record int) (x *byte, stride int) {
+	if len(pairs) == 1 {
+		return f.token(w, xRow(pairs[0], used, xRows))
+	}
+	to := f32Bytes(w.floats[scratch:][:len(pairs)*record/4])
+	for s, pair := range pairs {
+		token, _ := f.token(w, xRow(pair, used, xRows))
+		copy(to[s*record:], unsafe.Slice(token, f.units.form.bytes(f.k)))
+	}
+	return &to[0], record
 }
 
-// of returns the pairs of expert e.
-func (g *expertGroups) of(w *worker, e int) []int32 {
-	start, order := g.all(w)
-	return order[start[e]:start[e+1]]
-}
-
-// groupByExpert adds the step that orders the pairs by the ids in source 2.
-func (c *compiler) groupByExpert() *expertGroups {
-	ids, experts := c.src[2], c.src[0].t.Shape[2]
-	name, kind := c.node.Name, c.node.Op.Kind()
-	used := ids.t.Shape[0]
-	g := &expertGroups{experts: experts, pairs: used * ids.t.Shape[1]}
-	g.at = c.common(4 * (experts + 1 + g.pairs))
-	id := func(pair int) int64 { return ids.index(ids.at(pair/used, 0, 0), pair%used) }
-	c.step(func(w *worker) {
-		if w.id != 0 {
-			return
-		}
-		start, order := g.all(w)
-		clear(start)
-		for p := range g.pairs {
-			e := id(p)
-			if e < 0 || e >= int64(experts) {
-				w.r.fail(&backends.IndexError{Node: name, Op: kind, Index: e, Rows: experts})
-				return
-			}
-			start[e+1]++
-		}
-		for e := range experts {
-			start[e+1] += start[e]
-		}
-		for p := range g.pairs {
-			e := id(p)
-			order[start[e]] = int32(p)
-			start[e]++
-		}
-		copy(start[1:], start[:experts]) // each start has moved to its group's end
-		start[0] = 0
-	})
-	return g
-}
-
-// i32s looks at bytes as int32.
-func i32s(p []byte) []int32 {
-	return cast.Slice[int32](p)
+// xRow returns the row of tokens that a pair uses: there is one for each use, or one for all.
+func xRow(pair int32, used, xRows int) int {
+	return int(pair)/used*xRows + int(pair)%used%xRows
 }
