@@ -6,6 +6,7 @@
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
 #	make generate                makes the generated files again
+#	make benchmarks PEER=COMMAND measures, beside a llama-bench, and writes BENCHMARKS.md
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
@@ -20,7 +21,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 # from one to the other.
 RACE := . backends backends/cpu backends/sim backends/vulkan buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test vulkan invariants examples corpus race fuzz
+STEPS    := lint vet cross test arm64 vulkan invariants examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
@@ -28,7 +29,7 @@ export GOFLAGS += -buildvcs=false
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: check $(STEPS) fmt generate
+.PHONY: check $(STEPS) fmt generate benchmarks
 
 check:
 	@.ci/steps $(STEPS)
@@ -63,6 +64,10 @@ vulkan:
 	CGO_ENABLED=1 go vet ./backends/vulkan/...
 	CGO_ENABLED=1 GOEXPERIMENT=cgocheck2 MALLOC_PERTURB_=165 GOGC=1 go test -short ./backends/vulkan/...
 
+# The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.
+arm64:
+	@.ci/arm64
+
 # Each example is a module of its own, outside the workspace, as a user's would be: internal packages are
 # out of its reach.
 examples:
@@ -84,3 +89,15 @@ fuzz:
 
 generate:
 	go generate $(ALL)
+
+# PEER is the command of a llama-bench, PEER_AVX2 that of one that is held to AVX2, and BENCH more flags of
+# tenon bench report, such as --shape llama-7b. Both are optional. The machine should be quiet.
+PEER      ?=
+PEER_AVX2 ?=
+BENCH     ?=
+BENCHMARKS ?= BENCHMARKS.md
+
+benchmarks:
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.commit=$$(git describe --always --dirty 2>/dev/null || true)" -o bin/tenon ./cmd/tenon
+	bin/tenon bench report --vs '$(PEER)' --vs-avx2 '$(PEER_AVX2)' -o $(BENCHMARKS) $(BENCH)

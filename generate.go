@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"strconv"
 	"strings"
@@ -34,6 +35,15 @@ type GenerateOptions struct {
 	ParseSpecial bool
 	// Special gives the texts of control tokens too.
 	Special bool
+	// Restore, if not nil, is what a call with Save has written, perhaps in another process, of this model. Without
+	// a prompt the text goes on from there, with the sampler as it was, token for token as if it had never ended;
+	// half a character at its end is not given out again. A prompt is a text of its own, of which what it has in
+	// common with the saved one need not be processed. A file is refused as engine.Engine.Restore says, before
+	// anything is generated.
+	Restore io.Reader
+	// Save, if not nil, gets the state at the end of the text. It is not written if the text ends with an error or
+	// the loop is left.
+	Save io.Writer
 	// Stats, if not nil, is filled in as the text comes.
 	Stats *Stats
 }
@@ -49,7 +59,8 @@ type Token struct {
 
 // Stats says what a call of Generate has done.
 type Stats struct {
-	PromptTokens int
+	PromptTokens int // of the prompt, or of a restored text that goes on
+	Restored     int // of them those that were restored and not processed
 	Tokens       int // generated
 	Prompt       time.Duration
 	Generate     time.Duration // without the prompt
@@ -71,7 +82,8 @@ const (
 //
 //	for tok, err := range m.Generate(ctx, prompt, opt) { ... }
 //
-// An error ends the range. Errors: ErrEmpty for a prompt without tokens, kv.ErrFull for a prompt that
+// An error ends the range. Errors: ErrEmpty for a prompt without tokens where nothing is restored, those of
+// engine.Engine.Restore and Save, kv.ErrFull for a prompt that
 // does not fit or a MaxTokens that the context has no room for, *sample.ParamError,
 // *engine.OptionError, the error and the cause of a cancelled ctx, ErrClosed. Breaking out of the loop
 // frees the sequence. The sequence may be ranged over again, and is generated anew then.
@@ -106,20 +118,24 @@ type generation struct {
 	next    [1]engine.Token
 	queue   []int32 // of speculative decoding: the tokens of a round
 	queued  int     // of them those that were given out
+	all     []int32 // of a text to be saved: its tokens, the prompt's first
 }
 
 func (g *generation) run(ctx context.Context, prompt string) (err error) {
-	if prompt == "" {
-		return ErrEmpty
-	}
 	if err := g.opt.check(); err != nil {
 		return err
 	}
-	ids, err := g.m.tok.Encode(prompt, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: g.opt.ParseSpecial})
-	if err != nil {
+	if err := g.checkState(); err != nil {
 		return err
 	}
-	if len(ids) == 0 {
+	var ids []int32
+	if prompt != "" {
+		ids, err = g.m.tok.Encode(prompt, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: g.opt.ParseSpecial})
+		if err != nil {
+			return err
+		}
+	}
+	if len(ids) == 0 && g.opt.Restore == nil {
 		return ErrEmpty
 	}
 	if g.sampler, err = sample.New(g.opt.Sampling, g.m.Params().Vocab); err != nil {
@@ -142,14 +158,40 @@ func (g *generation) run(ctx context.Context, prompt string) (err error) {
 		}
 	}()
 	start := time.Now()
-	id, err := g.prompt(ctx, ids)
+	id, end, err := g.begin(ctx, ids)
 	g.stats.Prompt = time.Since(start)
 	if err != nil {
 		return err
 	}
 	start = time.Now()
 	defer func() { g.stats.Generate = time.Since(start) }()
-	return g.continues(ctx, id)
+	if end != "" {
+		err = g.finish(end)
+	} else {
+		err = g.continues(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	return g.save(ctx)
+}
+
+// begin returns the first token to give out, or why a text that should go on has ended.
+func (g *generation) begin(ctx context.Context, ids []int32) (id int32, end Finish, err error) {
+	st, err := g.restore(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	if len(ids) == 0 {
+		g.stats.PromptTokens = len(st.Tokens)
+		return g.resume(ctx, st)
+	}
+	if g.stats.Restored, err = g.reuse(ctx, st.Tokens, ids); err != nil {
+		return 0, "", err
+	}
+	g.took(ids...)
+	id, err = g.prompt(ctx, ids, g.stats.Restored)
+	return id, "", err
 }
 
 // check reports the first option that cannot be. The sampler checks its own.
@@ -165,11 +207,12 @@ func (o *GenerateOptions) check() error {
 	return nil
 }
 
-// prompt takes the prompt through the model and returns the first token after it.
-func (g *generation) prompt(ctx context.Context, ids []int32) (int32, error) {
-	batch := make([]engine.Token, len(ids))
-	for i, id := range ids {
-		batch[i] = engine.Token{ID: id, Pos: int32(i), Seq: g.seq, Output: i == len(ids)-1}
+// prompt takes the prompt but for its first tokens, which the sequence holds, through the model and returns the first
+// token after it.
+func (g *generation) prompt(ctx context.Context, ids []int32, held int) (int32, error) {
+	batch := make([]engine.Token, 0, len(ids)-held)
+	for i := held; i < len(ids); i++ {
+		batch = append(batch, engine.Token{ID: ids[i], Pos: int32(i), Seq: g.seq, Output: i == len(ids)-1})
 	}
 	g.pos = int32(len(ids))
 	var id int32
@@ -244,6 +287,7 @@ func (g *generation) step(ctx context.Context, tokens []engine.Token) (id int32,
 // continues gives out id and what follows it.
 func (g *generation) continues(ctx context.Context, id int32) error {
 	for {
+		g.took(id)
 		if g.m.tok.IsEOG(id) && !g.opt.IgnoreEOS {
 			return g.finish(FinishEnd)
 		}

@@ -124,6 +124,15 @@ func WithCacheDevice(name string) Option { return func(c *config) { c.engine.Cac
 // WithExact forbids rounding activations in products: slower, and closer to double precision.
 func WithExact() Option { return func(c *config) { c.engine.Exact = true } }
 
+// WithoutFusion turns fusions off, all of them if none is named: each node is then a kernel of its own. It is for
+// finding out whether a fused kernel is what is slow or wrong.
+func WithoutFusion(fusions ...backends.Fusion) Option {
+	if len(fusions) == 0 {
+		fusions = backends.Fusions()
+	}
+	return func(c *config) { c.engine.NoFusion = fusions }
+}
+
 // WithProgress has f told how many bytes of the weights are in place, while Open runs.
 func WithProgress(f func(done, total int64)) Option { return func(c *config) { c.engine.Progress = f } }
 

@@ -2,7 +2,7 @@
 // linked in. It holds no implementation.
 //
 // A backend offers Devices. A device says which memory it owns and can use, and which ops it supports;
-// it never says "yes" to what it cannot run. The scheduler asks before anything is allocated and hands
+// it never says "yes" to what it cannot run. A Fuser says which groups of nodes it runs as one kernel, too. The scheduler asks before anything is allocated and hands
 // each device a Subgraph to compile. All methods may be called concurrently, except that a Program is
 // submitted by one goroutine at a time.
 package backends
@@ -69,7 +69,7 @@ type Device interface {
 	Supports(n *tensor.Tensor) error
 	// Compile prepares nodes for running. It fails if a node is not supported, or if the place of a tensor
 	// with elements cannot be used: it has no buffer, a buffer of memory that CanUse refuses, or one that
-	// ends before the tensor does.
+	// ends before the tensor does. What is inner in a Group needs no place.
 	Compile(g *Subgraph) (Program, error)
 	// Close frees what the device holds. Its buffers and programs are closed before.
 	Close() error
@@ -78,8 +78,12 @@ type Device interface {
 // Subgraph is what a device compiles: nodes in order, and where their tensors lie.
 type Subgraph struct {
 	Nodes []*tensor.Tensor
+	// Groups are the parts of Nodes that run as one kernel each, in order and apart from each other. Only a
+	// Fuser gets any, and of these only such as it Fuses.
+	Groups []Group
 	// Place returns where t begins, for each node, source and base of Nodes. Views are resolved: the
-	// offset is t's own. It is the zero Storage for a tensor without elements.
+	// offset is t's own. It is the zero Storage for a tensor without elements, and for what is inner in a
+	// Group.
 	Place func(t *tensor.Tensor) tensor.Storage
 }
 
@@ -100,16 +104,20 @@ type Program interface {
 	Close() error
 }
 
-// UnsupportedError says why a device cannot run a node. It matches ErrUnsupported.
+// UnsupportedError says why a device cannot run a node, or a group. It matches ErrUnsupported.
 type UnsupportedError struct {
 	Device string
-	Node   string // the node's name
+	Node   string // the node's name, or that of the group's last
 	Op     tensor.Kind
+	Fusion string // the group's, or empty for a node
 	Reason string // which type, shape or limit
 }
 
 // Error returns one line.
 func (e *UnsupportedError) Error() string {
+	if e.Fusion != "" {
+		return fmt.Sprintf("%s cannot fuse %s (%s): %s", e.Device, e.Fusion, e.Node, e.Reason)
+	}
 	return fmt.Sprintf("%s cannot run %s (%s): %s", e.Device, e.Op, e.Node, e.Reason)
 }
 

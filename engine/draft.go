@@ -254,7 +254,9 @@ func (d *Draft) plan(shape model.Batch) (*model.Graph, *sched.Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := sched.NewPlan(g.Graph, d.devices, sched.Options{Layers: append(slices.Clone(d.places), d.places[len(d.places)-1])})
+	plan, err := sched.NewPlan(g.Graph, d.devices, sched.Options{
+		Layers: append(slices.Clone(d.places), d.places[len(d.places)-1]), NoFusion: d.target.opt.NoFusion,
+	})
 	return g, plan, err
 }
 

@@ -15,6 +15,7 @@ import (
 // Engine runs one model.
 type Engine struct {
 	layout
+	file    *gguf.File
 	weights *weights
 	cache   *kv.Cache
 	memory  *sched.Memory
@@ -40,7 +41,7 @@ func New(f *gguf.File, opt Options) (_ *Engine, err error) {
 	if err := b.fits(); err != nil {
 		return nil, err
 	}
-	e := &Engine{layout: b.layout}
+	e := &Engine{layout: b.layout, file: f}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())

@@ -103,7 +103,9 @@ func (e *layout) plan(shape model.Batch, cache *kv.Cache) (*model.Graph, *sched.
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{Layers: e.places, WeightPins: schedPins(e.pins)})
+	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{
+		Layers: e.places, WeightPins: schedPins(e.pins), NoFusion: e.opt.NoFusion,
+	})
 	return g, plan, err
 }
 

@@ -50,6 +50,10 @@ type Options struct {
 	// Exact forbids rounding activations in products: slower, and within 1e-9 of double precision.
 	Exact bool
 
+	// NoFusion are the fusions that are turned off: devices run node by node what they would run as one
+	// kernel. Those of a Draft are its target's.
+	NoFusion []backends.Fusion
+
 	// Progress is told how many bytes of the weights are in place. It is called by New.
 	Progress func(done, total int64)
 }

@@ -28,7 +28,7 @@ func (e *Engine) shiftGroup(ctx context.Context, i int, deltas []int32) (err err
 	if err != nil || len(g.Graph.Nodes) == 0 { // no layer of the group turns its keys
 		return err
 	}
-	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{})
+	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{NoFusion: e.opt.NoFusion})
 	if err != nil {
 		return err
 	}

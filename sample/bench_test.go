@@ -21,6 +21,16 @@ func peaked(n int, seed uint64) []float32 {
 	return l
 }
 
+// wide has no token that is much likelier than many others: what top-p likes least, short of flat.
+func wide(n int, seed uint64) []float32 {
+	r := rand.New(rand.NewPCG(seed, 3))
+	l := make([]float32, n)
+	for i := range l {
+		l[i] = float32(r.NormFloat64() * 2.5)
+	}
+	return l
+}
+
 func flat(n int, seed uint64) []float32 {
 	r := rand.New(rand.NewPCG(seed, 2))
 	l := make([]float32, n)
@@ -38,8 +48,11 @@ func BenchmarkSample(b *testing.B) {
 		{"greedy", Params{}},
 		{"temp", Params{Temperature: 0.8}},
 		{"topk40+topp+temp", Params{TopK: 40, TopP: 0.95, Temperature: 0.8}},
-		{"topk40+topp+minp+penalties+temp", Params{TopK: 40, TopP: 0.95, MinP: 0.05, RepeatPenalty: 1.1, Temperature: 0.8}},
+		{"penalties+topk40+topp+minp+temp", Params{
+			TopK: 40, TopP: 0.95, MinP: 0.05, RepeatPenalty: 1.1, FrequencyPenalty: 0.1, PresencePenalty: 0.1, Temperature: 0.8,
+		}},
 		{"topp+temp", Params{TopP: 0.95, Temperature: 0.8}},
+		{"penalties+topp+minp+temp", Params{TopP: 0.95, MinP: 0.05, RepeatPenalty: 1.1, Temperature: 0.8}},
 		{"minp+temp", Params{MinP: 0.05, Temperature: 0.8}},
 		{"typical+temp", Params{TypicalP: 0.9, Temperature: 0.8}},
 	} {
@@ -49,7 +62,7 @@ func BenchmarkSample(b *testing.B) {
 			for _, d := range []struct {
 				name   string
 				logits []float32
-			}{{"peaked", peaked(n, 3)}, {"flat", flat(n, 3)}, {"rising", rising}} {
+			}{{"peaked", peaked(n, 3)}, {"wide", wide(n, 3)}, {"flat", flat(n, 3)}, {"rising", rising}} {
 				b.Run(fmt.Sprintf("%s/%dk/%s", c.name, n/1000, d.name), func(b *testing.B) {
 					s, err := New(c.p, n)
 					if err != nil {

@@ -20,13 +20,15 @@
 //     that little and reorders nothing.
 //   - Exponentials and logarithms are computed here, from additions, multiplications and divisions that are rounded one
 //     by one. [math.Exp] has assembly on some platforms and compilers fuse a product and a sum where the machine
-//     can, so that the standard library may differ by a last bit between machines; this arithmetic cannot.
+//     can, so that the standard library may differ by a last bit between machines; this arithmetic cannot. Sums over
+//     many tokens have one order of additions, which vector units and plain Go both follow.
 //
 // # Memory and concurrency
 //
 // New allocates all that a Sampler needs; Sample, Accept, Reset and, once a [State] has grown, Snapshot and Restore
-// allocate nothing. Without top-k that is about 32 bytes for each entry of the vocabulary, with it a few kilobytes; a
-// logit bias adds 4 bytes per entry, penalties 8. A Sampler never changes or keeps the logits it is given.
+// allocate nothing. Without top-k that is about 32 bytes for each entry of the vocabulary, 36 with typical-p, and with
+// top-k an eighth of a byte and a few kilobytes. Penalties add 4 bytes per entry, and to a top-k chain 8; a logit bias adds
+// 4 to such a chain. A Sampler never changes or keeps the logits it is given.
 //
 // A Sampler holds the state of one sequence and is for one goroutine at a time. Different Samplers are independent.
 package sample

@@ -1,5 +1,7 @@
 package sample
 
+import "math"
+
 // minP keeps the tokens that are at least p times as probable as the best.
 type minP struct {
 	logP    float64 // p as a distance between logits
@@ -8,21 +10,17 @@ type minP struct {
 
 func (m minP) filter(c *candidates) {
 	floor := float64(c.best) + m.logP
-	n := 0
-	for i := range c.list {
-		if float64(c.list[i].score) >= floor {
-			n++
-		}
+	// The lowest logit that is at least floor.
+	low := float32(max(floor, -math.MaxFloat32))
+	if float64(low) < floor {
+		low = math.Nextafter32(low, math.MaxFloat32)
 	}
-	if n < m.minKeep {
+	switch n := c.atLeast(c.score, low); {
+	case n < m.minKeep:
 		c.keepTop(m.minKeep)
 		return
+	case n == c.len():
+		return
 	}
-	kept := c.list[:0]
-	for _, x := range c.list {
-		if float64(x.score) >= floor {
-			kept = append(kept, x)
-		}
-	}
-	c.setList(kept)
+	c.keepThrough(c.score, cand{score: low, id: math.MaxInt32})
 }

@@ -63,10 +63,6 @@ func newSampler(p Params, bias logitBias, nVocab int) *Sampler {
 		}
 		s.editors = append(s.editors, pen)
 	}
-	if len(s.editors) > 0 {
-		s.work = make([]float32, nVocab)
-	}
-
 	s.topK = topK{p.TopK}
 	if p.TopK == 0 {
 		s.topK.k = nVocab
@@ -77,8 +73,7 @@ func newSampler(p Params, bias logitBias, nVocab int) *Sampler {
 	if p.greedy() && len(s.filters) == 0 {
 		// Top-k, top-p and min-p always keep the best token, which is all that is asked for.
 		s.topK.k = 1
-		s.cands = newCandidates(s.topK.listSize(nVocab))
-		return s
+		return s.withMemory()
 	}
 	if p.TopP > 0 && p.TopP < 1 {
 		s.filters = append(s.filters, topP{float64(p.TopP), keep})
@@ -86,7 +81,26 @@ func newSampler(p Params, bias logitBias, nVocab int) *Sampler {
 	if p.MinP > 0 {
 		s.filters = append(s.filters, minP{log(float64(p.MinP)), keep})
 	}
-	s.cands = newCandidates(s.topK.listSize(nVocab))
+	return s.withMemory()
+}
+
+// withMemory allocates what the chain needs.
+func (s *Sampler) withMemory() *Sampler {
+	size := s.topK.listSize(s.nVocab)
+	typical := false
+	for _, f := range s.filters {
+		if _, ok := f.(typicalP); ok {
+			typical = true
+		}
+	}
+	s.cands = newCandidates(size, s.nVocab, typical)
+	switch {
+	case len(s.editors) == 0:
+	case size == s.nVocab && s.topK.k > 1:
+		s.work = s.cands.room.score // the candidates' logits are the edited ones
+	default:
+		s.work = make([]float32, s.nVocab)
+	}
 	return s
 }
 
@@ -106,7 +120,7 @@ func (s *Sampler) Params() Params {
 // Errors: *LengthError and *LogitError (ErrLogits); *MaskedError (ErrNoCandidates) if every token is masked or forbidden.
 // After an error the state is as before the call.
 func (s *Sampler) Sample(logits []float32) (int32, error) {
-	s.cands.list = s.cands.list[:0]
+	s.cands.clear()
 	if len(logits) != s.nVocab {
 		return 0, &LengthError{len(logits), s.nVocab}
 	}
@@ -118,7 +132,6 @@ func (s *Sampler) Sample(logits []float32) (int32, error) {
 		e.edit(logits)
 	}
 	if err := s.topK.gather(&s.cands, logits); err != nil {
-		s.cands.list = s.cands.list[:0]
 		return 0, err
 	}
 	for _, f := range s.filters {
@@ -127,7 +140,7 @@ func (s *Sampler) Sample(logits []float32) (int32, error) {
 	if s.params.greedy() {
 		s.cands.keepTop(1)
 		s.cands.weigh(1)
-		return s.cands.list[0].id, nil
+		return s.cands.id(0), nil
 	}
 	s.cands.weigh(1 / float64(s.params.Temperature))
 	return s.cands.draw(s.rng.uniform()), nil
@@ -145,11 +158,15 @@ type Candidate struct {
 // probability 1. There are none before the first Sample and after one that failed. It allocates nothing if dst has room.
 func (s *Sampler) Candidates(dst []Candidate, n int) []Candidate {
 	c := &s.cands
-	n = min(n, len(c.list))
+	n = min(n, c.len())
 	if n <= 0 {
 		return dst
 	}
-	top := append(c.tmp[:0], c.list...)
+	floor := negInf
+	if c.len() > fewPlaces {
+		floor = c.lowerBound(c.topsOf(c.score), n)
+	}
+	top := c.gather(c.score, floor, math.MaxFloat32)
 	selectTop(top, n)
 	top = top[:n]
 	slices.SortFunc(top, compare)

@@ -279,7 +279,9 @@ func TestCandidates(t *testing.T) {
 }
 
 func TestDrawBorders(t *testing.T) {
-	c := candidates{list: []cand{{w: 0, id: 3}, {w: 1, id: 5}, {w: 0, id: 6}, {w: 3, id: 8}, {w: 0, id: 9}}, total: 4}
+	c := candidates{
+		ids: []int32{3, 5, 6, 8, 9}, score: make([]float32, 5), w: []float64{0, 1, 0, 3, 0}, sums: []float64{4}, total: 4,
+	}
 	for _, d := range []struct {
 		u    float64
 		want int32

@@ -20,7 +20,7 @@ func (s *Sampler) Reset() {
 	if s.seen != nil {
 		s.seen.clear()
 	}
-	s.cands.list = s.cands.list[:0]
+	s.cands.clear()
 }
 
 // Clone returns a Sampler with the same parameters and state and memory of its own. Both go on with the same random

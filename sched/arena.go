@@ -25,10 +25,7 @@ func (p *planner) allocate() error {
 			}
 		}
 		m := Arena{Device: device, BufferType: p.types[typ].Name(), LargestLive: b.largest(ids)}
-		m.Buffers = b.fill(ids)
-		for _, size := range m.Buffers {
-			m.Bytes += size
-		}
+		m.Buffers, m.Bytes = b.best(ids, m.LargestLive)
 		p.memory = append(p.memory, m)
 		p.arenas = append(p.arenas, int32(typ))
 	}
@@ -80,15 +77,47 @@ func (b *bank) largest(ids []int32) int64 {
 	return most
 }
 
+// orders are in what order slots of one size are placed: the earlier first, the longer in use first, or the
+// later first. None is best for all plans.
+var orders = [...]func(s, t *slot) int{
+	func(s, t *slot) int { return cmp.Compare(s.start, t.start) },
+	func(s, t *slot) int { return cmp.Compare(t.end-t.start, s.end-s.start) },
+	func(s, t *slot) int { return cmp.Compare(t.end, s.end) },
+}
+
+// best places slots ids in the order that takes the least memory, and returns the sizes of the buffers and
+// their sum. It ends with the first order that takes hardly more than must be: each takes time.
+func (b *bank) best(ids []int32, least int64) (sizes []int64, sum int64) {
+	best := 0
+	for k := range orders {
+		now := b.fill(ids, k)
+		bytes := int64(0)
+		for _, size := range now {
+			bytes += size
+		}
+		if k == 0 || bytes < sum {
+			best, sizes, sum = k, now, bytes
+		}
+		if sum <= least+least/256 {
+			return sizes, sum
+		}
+	}
+	if best < len(orders)-1 {
+		sizes = b.fill(ids, best)
+	}
+	return sizes, sum
+}
+
 // fill places slots ids and returns the sizes of the buffers.
-func (b *bank) fill(ids []int32) []int64 {
+func (b *bank) fill(ids []int32, order int) []int64 {
 	for t := range b.calendar {
 		b.calendar[t] = -1
 	}
+	clear(b.seen)
 	b.entries, b.long = b.entries[:0], b.long[:0]
 	slices.SortFunc(ids, func(x, y int32) int {
 		s, t := &b.slots[x], &b.slots[y]
-		return cmp.Or(cmp.Compare(t.bytes, s.bytes), cmp.Compare(s.start, t.start), cmp.Compare(x, y))
+		return cmp.Or(cmp.Compare(t.bytes, s.bytes), orders[order](s, t), cmp.Compare(x, y))
 	})
 	var sizes []int64
 	for _, id := range ids {

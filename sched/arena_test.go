@@ -30,7 +30,7 @@ func TestBank(t *testing.T) {
 			ids[i] = int32(i)
 		}
 		largest := b.largest(ids)
-		sizes := b.fill(ids)
+		sizes, sum := b.best(ids, largest)
 		total := int64(0)
 		for _, s := range sizes {
 			total += s
@@ -60,7 +60,7 @@ func TestBank(t *testing.T) {
 			}
 			live = max(live, now)
 		}
-		if live != largest || total < largest {
+		if live != largest || total < largest || total != sum {
 			t.Errorf("seed %d: largest %d, want %d, of %d", seed, largest, live, total)
 		}
 		if seed%2 == 1 {

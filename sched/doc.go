@@ -15,6 +15,11 @@
 // view only the bytes that it spans. Inputs are written to each device that reads them. A copy is made as
 // soon as nothing that still computes uses either end, so that it overlaps the work of other devices.
 //
+// Fusion comes after placement and changes nothing about it: nodes that follow each other on one device are
+// looked at for the patterns that package backends lists, and the device is asked whether it has one kernel for
+// them. Results inside such a group get no memory. It is never formed where one of them is read elsewhere, and
+// Options.NoFusion turns any of it off.
+//
 // An Exec runs a Plan, many times. Its tensors lie in a Memory, which several Execs share as long as
 // they do not run at the same time; weights and caches stay where they are bound and belong to whoever
 // bound them. An Exec compiles one program for each split and does not allocate on the Go heap once it

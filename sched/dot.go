@@ -35,12 +35,18 @@ type dot struct {
 }
 
 func (d *dot) split(i int) {
-	s := &d.p.Splits[i]
+	s, groups := &d.p.Splits[i], d.p.Groups
 	color := colors[int(d.p.layout.splits[i].dev)%len(colors)]
 	fmt.Fprintf(d, "  subgraph cluster_%d {\n    label=%s\n", i, quoted(fmt.Sprintf("split %d on %s", i, s.Device)))
 	for n := s.From; n < s.To; n++ {
 		x := &d.p.Nodes[n]
 		label := fmt.Sprintf("%s %s\n%v", x.Op, x.Node, x.Reason)
+		for len(groups) > 0 && groups[0].To <= n {
+			groups = groups[1:]
+		}
+		if len(groups) > 0 && groups[0].From <= n {
+			label += "\nfused " + groups[0].Fusion
+		}
 		fmt.Fprintf(d, "    n%d [label=%s fillcolor=%s]\n", n, quoted(label), color)
 	}
 	d.WriteString("  }\n")

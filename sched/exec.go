@@ -113,8 +113,9 @@ func (e *Exec) compile() error {
 			out.copies = append(out.copies, e.copyOf(c))
 		}
 		program, err := e.plan.devices[s.dev].Compile(&backends.Subgraph{
-			Nodes: e.plan.graph.Nodes[e.plan.Splits[i].From:e.plan.Splits[i].To],
-			Place: func(t *tensor.Tensor) tensor.Storage { return e.place(i, t) },
+			Nodes:  e.plan.graph.Nodes[e.plan.Splits[i].From:e.plan.Splits[i].To],
+			Groups: s.groups,
+			Place:  func(t *tensor.Tensor) tensor.Storage { return e.place(i, t) },
 		})
 		if err != nil {
 			return errors.Join(fmt.Errorf("sched: split %d on %s: %w", i, e.plan.Splits[i].Device, err), e.drop())
@@ -152,11 +153,11 @@ func (e *Exec) storage(id, s int32) tensor.Storage {
 }
 
 // place returns where t begins for the nodes of a split. A root of which the split has only parts, as
-// copies, is nowhere.
+// copies, is nowhere, and so is what is inner in a group.
 func (e *Exec) place(split int, t *tensor.Tensor) tensor.Storage {
 	l := &e.plan.layout
 	id, ok := l.ids[t.Root()]
-	if !ok || t.Bytes() == 0 {
+	if !ok || t.Bytes() == 0 || l.roots[id].inner {
 		return tensor.Storage{}
 	}
 	lo := int64(t.Offset)

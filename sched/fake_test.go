@@ -89,6 +89,7 @@ type fakeDevice struct {
 	typ     *fakeType
 	others  []*fakeDevice     // whose memory it can use
 	refuses map[string]string // op kind to reason
+	fuses   map[string]string // fusion to "", or to the reason why not; the others have no kernel
 	submit  error             // returned by the next Submit
 	queue   chan *fakeProgram // nil unless async
 	busy    sync.WaitGroup
@@ -140,14 +141,52 @@ func (d *fakeDevice) Close() error {
 	return nil
 }
 
+// fusing is a fakeDevice that fuses.
+type fusing struct{ *fakeDevice }
+
+func (d fusing) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
+	if why, ok := d.fuses[f.String()]; !ok || why != "" {
+		if !ok {
+			why = "no kernel for it"
+		}
+		return &backends.UnsupportedError{Device: d.name, Fusion: f.String(), Reason: why}
+	}
+	return nil
+}
+
 func (d *fakeDevice) Compile(g *backends.Subgraph) (backends.Program, error) {
+	if err := g.CheckGroups(); err != nil {
+		return nil, err
+	}
 	p := &fakeProgram{dev: d}
-	for _, n := range g.Nodes {
+	inner := map[*tensor.Tensor][]byte{}
+	for _, x := range g.Groups {
+		for i, n := range g.Nodes[x.From:x.To] {
+			if x.Fusion.Inner(i) {
+				inner[n] = make([]byte, n.Bytes())
+			}
+		}
+	}
+	groups := g.Groups
+	for i, n := range g.Nodes {
+		if len(groups) > 0 && groups[0].From == i {
+			if err := d.spoil(p, g, groups[0]); err != nil {
+				return nil, err
+			}
+			groups = groups[1:]
+		}
 		if err := d.Supports(n); err != nil {
 			return nil, err
 		}
 		c := call{op: n.Op}
 		for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
+			if t != nil && inner[t.Root()] != nil {
+				if g.Place(t) != (tensor.Storage{}) {
+					return nil, fmt.Errorf("%s: %v is inner and has a place", d.name, t)
+				}
+				c.args = append(c.args, operand{t, inner[t.Root()][t.Offset:]})
+				continue
+			}
 			o, err := d.operand(g, t)
 			if err != nil {
 				return nil, err
@@ -158,6 +197,27 @@ func (d *fakeDevice) Compile(g *backends.Subgraph) (backends.Program, error) {
 	}
 	d.open.Add(1)
 	return p, nil
+}
+
+// spoil adds to p that the stored results of a group are overwritten before anything is read, unless they
+// may lie over a source and do: a kernel is free to write one result before it reads what another is made of.
+func (d *fakeDevice) spoil(p *fakeProgram, g *backends.Subgraph, x backends.Group) error {
+	nodes := g.Nodes[x.From:x.To]
+	over := map[tensor.Storage]bool{}
+	for _, at := range x.Fusion.Over() {
+		over[g.Place(nodes[at[0]].Src[at[1]])] = true
+	}
+	for i, n := range nodes {
+		if x.Fusion.Inner(i) || n.Base != nil || over[g.Place(n)] {
+			continue
+		}
+		o, err := d.operand(g, n)
+		if err != nil {
+			return err
+		}
+		p.calls = append(p.calls, call{args: []operand{o}})
+	}
+	return nil
 }
 
 // operand resolves t and checks that the device can use its place.

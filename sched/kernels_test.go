@@ -54,6 +54,12 @@ type call struct {
 }
 
 func (c *call) run() {
+	if c.op == nil {
+		for i := range c.args[0].mem {
+			c.args[0].mem[i] = 0xFF // NaN
+		}
+		return
+	}
 	if c.args[0].t.Bytes() > 0 {
 		kernels[c.op.Kind()](c.op, c.args[0], c.args[1:])
 	}
@@ -65,6 +71,34 @@ var kernels = map[tensor.Kind]func(op tensor.Op, dst operand, src []operand){
 	},
 	tensor.Mul{}.Kind(): func(_ tensor.Op, dst operand, src []operand) {
 		each(dst.t.Shape, func(i [4]int) { dst.put(i, src[0].get(i)*src[1].get(i)) })
+	},
+	tensor.RMSNorm{}.Kind(): func(op tensor.Op, dst operand, src []operand) {
+		n := dst.t.Shape[0]
+		each(tensor.Shape{1, dst.t.Shape[1], dst.t.Shape[2], dst.t.Shape[3]}, func(i [4]int) {
+			sum := op.(tensor.RMSNorm).Eps
+			for i[0] = range n {
+				sum += src[0].get(i) * src[0].get(i) / float32(n)
+			}
+			for i[0] = range n {
+				dst.put(i, src[0].get(i)/float32(math.Sqrt(float64(sum))))
+			}
+		})
+	},
+	tensor.RoPE{}.Kind(): func(_ tensor.Op, dst operand, src []operand) { // whole rows of neighbours
+		each(dst.t.Shape, func(i [4]int) {
+			if i[0]%2 == 1 {
+				return
+			}
+			next := i
+			next[0]++
+			sin, cos := math.Sincos(float64(src[1].index([4]int{i[2]})) / float64(i[0]+1))
+			a, b := float64(src[0].get(i)), float64(src[0].get(next))
+			dst.put(i, float32(a*cos-b*sin))
+			dst.put(next, float32(a*sin+b*cos))
+		})
+	},
+	tensor.GLU{}.Kind(): func(_ tensor.Op, dst operand, src []operand) { // ReLU
+		each(dst.t.Shape, func(i [4]int) { dst.put(i, max(src[0].get(i), 0)*src[1].get(i)) })
 	},
 	tensor.Scale{}.Kind(): func(op tensor.Op, dst operand, src []operand) {
 		s := op.(tensor.Scale)

@@ -25,6 +25,8 @@ type Options struct {
 	// KeepInputs keeps the memory of inputs to the end of a run, so that what is written once serves
 	// several runs. Without it inputs are written before each run.
 	KeepInputs bool
+	// NoFusion are the fusions that are turned off: what they would take together runs node by node.
+	NoFusion []backends.Fusion
 }
 
 // Pin says where nodes run whose name matches, or that read weights whose name does.
@@ -38,9 +40,13 @@ type Pin struct {
 type Plan struct {
 	Nodes  []Placement `json:"nodes"`  // in the order of the graph
 	Splits []Split     `json:"splits"` // in the order in which they run
-	Slots  []Slot      `json:"slots"`  // as Placement.Slot and Copy.Slot number them
-	Memory []Arena     `json:"memory"` // of each kind of memory that the plan takes
-	Copied int64       `json:"copied"` // bytes copied between devices, each run
+	// Groups are the nodes that are fused, and Unfused those that would fit a fusion of their device and
+	// are not, with the reason. What a group has taken fits no other.
+	Groups  []Group `json:"groups,omitempty"`
+	Unfused []Group `json:"unfused,omitempty"`
+	Slots   []Slot  `json:"slots"`  // as Placement.Slot and Copy.Slot number them
+	Memory  []Arena `json:"memory"` // of each kind of memory that the plan takes
+	Copied  int64   `json:"copied"` // bytes copied between devices, each run
 	// Written is how many bytes of inputs the caller writes: what several devices read counts for each,
 	// because it is written to each, and not copied from one to the next.
 	Written int64 `json:"written"`
@@ -58,8 +64,8 @@ type Placement struct {
 	Device  string    `json:"device"`
 	Reason  Reason    `json:"reason"`
 	Refused []Refusal `json:"refused,omitempty"` // by the devices that would have been better
-	// Slot is the place of the result in Plan.Slots, or -1 if it lies in another tensor or has no
-	// elements.
+	// Slot is the place of the result in Plan.Slots, or -1 if it lies in another tensor, has no elements,
+	// or is not stored because it is used inside a group alone.
 	Slot    int  `json:"slot"`
 	InPlace bool `json:"inPlace,omitempty"` // the result takes its source's slot over
 }
@@ -148,6 +154,7 @@ type place struct {
 	last  int32 // slot in which it ends: another if an update moved it
 	input int32 // number among the inputs that have a slot, or -1
 	keep  bool  // it can be read after the run
+	inner bool  // of a group: it lies nowhere
 }
 
 // move says that a root that an update has moved lies in slot from the given split on.
@@ -158,6 +165,7 @@ type splitLayout struct {
 	waits  []int32
 	copies []copyLayout
 	local  []local
+	groups []backends.Group // counted from the split's first node
 }
 
 // copyLayout is a copy of bytes lo to hi of a root, out of slot from (or its bound memory, if that is
@@ -190,6 +198,7 @@ func NewPlan(g *tensor.Graph, devices []backends.Device, opt Options) (*Plan, er
 	if err := p.place(); err != nil {
 		return nil, err
 	}
+	p.fuse()
 	p.cut()
 	if err := p.allocate(); err != nil {
 		return nil, err
@@ -200,7 +209,7 @@ func NewPlan(g *tensor.Graph, devices []backends.Device, opt Options) (*Plan, er
 // Equal reports whether p and q place and lay out everything alike.
 func (p *Plan) Equal(q *Plan) bool {
 	return p.Copied == q.Copied && p.Written == q.Written && reflect.DeepEqual(p.Nodes, q.Nodes) && reflect.DeepEqual(p.Splits, q.Splits) &&
-		reflect.DeepEqual(p.Slots, q.Slots) && reflect.DeepEqual(p.Memory, q.Memory)
+		reflect.DeepEqual(p.Groups, q.Groups) && reflect.DeepEqual(p.Unfused, q.Unfused) && reflect.DeepEqual(p.Slots, q.Slots) && reflect.DeepEqual(p.Memory, q.Memory)
 }
 
 // Graph returns the graph that p plans.

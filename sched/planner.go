@@ -34,6 +34,9 @@ type planner struct {
 
 	placed []Placement // what is known of the nodes for Plan.Nodes
 
+	groups  []group
+	unfused []Group
+
 	answers []answer // of Supports, [node*len(devices)+device]
 	refusal map[int]Refusal
 
@@ -54,6 +57,7 @@ type root struct {
 	written bool  // by an update: a node whose result lies in it
 	input   int32
 	keep    bool
+	inner   bool  // of a group: it has no memory
 	pin     int32 // of Options.WeightPins, or -1
 
 	// How far the cut has come.
@@ -72,6 +76,7 @@ type node struct {
 	free    bool // a cheaper place may be found for it
 	inPlace bool
 	slot    int32
+	group   int32 // or -1
 }
 
 // read is the bytes of a root that a node reads.
@@ -223,7 +228,7 @@ func (p *planner) collect() error {
 				return err
 			}
 		}
-		nd := node{t: n, dev: -1, slot: -1, reads: [2]int32{from, int32(len(p.reads))}}
+		nd := node{t: n, dev: -1, slot: -1, group: -1, reads: [2]int32{from, int32(len(p.reads))}}
 		if n.Base != nil {
 			id, err := p.rootOf(n, n)
 			if err != nil {

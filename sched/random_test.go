@@ -67,7 +67,7 @@ func (s *scenario) machine(async bool) {
 	}
 	for i, d := range s.fakes {
 		if i < len(s.fakes)-1 {
-			for _, kind := range []string{"Add", "Mul", "Scale", "Unary", "MatMul", "GetRows", "Copy"} {
+			for _, kind := range []string{"Add", "Mul", "Scale", "Unary", "MatMul", "GetRows", "Copy", "RMSNorm"} {
 				if s.rng.IntN(5) == 0 {
 					d.refuses[kind] = "not here"
 				}
@@ -80,7 +80,11 @@ func (s *scenario) machine(async bool) {
 			d.async()
 			d.typ.mapped = s.rng.IntN(3) == 0
 		}
-		s.devices = append(s.devices, d)
+		if d.fuses = s.fuses(); d.fuses != nil {
+			s.devices = append(s.devices, fusing{d})
+		} else {
+			s.devices = append(s.devices, d)
+		}
 	}
 }
 
@@ -175,7 +179,12 @@ func (s *scenario) node(b *tensor.Builder, pick func() *tensor.Tensor, weights, 
 	rng := s.rng
 	w, c := weights[rng.IntN(len(weights))], caches[rng.IntN(len(caches))]
 	x, y := pick(), pick()
-	switch rng.IntN(13) {
+	switch rng.IntN(19) {
+	case 13, 14, 15, 16, 17:
+		return s.fusible(b, x, y, w, pick)
+	case 18:
+		rope := b.Apply(tensor.RoPE{Dims: 4, Base: 100}, b.Reshape(x, 4, 2, rows), idx)
+		return b.Slice(b.SetRows(c, b.Reshape(rope, width, rows), idx), 1, 0, rows) // x may lie in c
 	case 0, 1:
 		return b.Add(x, y)
 	case 2:
@@ -237,6 +246,8 @@ func TestRandom(t *testing.T) {
 		seeds = 200
 	}
 	ran, copied, moved, inPlace := 0, 0, 0, 0
+	fused := map[string]int{}
+	with, without := int64(0), int64(0)
 	for seed := range seeds {
 		s := newScenario(t, seed, seed%2 == 0)
 		p, err := NewPlan(s.graph, s.devices, s.opt)
@@ -251,6 +262,16 @@ func TestRandom(t *testing.T) {
 		}
 		checkPlan(t, seed, s, p)
 		runScenario(t, seed, s, p)
+		alone := checkUnfused(t, seed, s, p)
+		if seed%4 == 0 {
+			runScenario(t, seed, s, alone)
+		}
+		for _, a := range p.Memory {
+			with += a.Bytes
+		}
+		for _, a := range alone.Memory {
+			without += a.Bytes
+		}
 		if t.Failed() {
 			t.Fatalf("seed %d:\n%v%v", seed, s.graph, p)
 		}
@@ -266,6 +287,21 @@ func TestRandom(t *testing.T) {
 		}
 		for _, m := range p.layout.moves {
 			moved += len(m)
+		}
+		for _, g := range p.Groups {
+			fused[g.Fusion]++
+		}
+	}
+	t.Logf("fused: %v; %d bytes of memory, %d without", fused, with, without)
+	if with >= without {
+		t.Error("fusion saves no memory")
+	}
+	for _, f := range backends.Fusions() {
+		if f == backends.MatMulIDGLU { // fake devices have no experts
+			continue
+		}
+		if fused[f.String()] < int(seeds)/30 {
+			t.Errorf("only %d times %s", fused[f.String()], f)
 		}
 	}
 	t.Logf("%d of %d graphs ran, %d with copies; %d nodes in place, %d results moved", ran, seeds, copied, inPlace, moved)
@@ -382,6 +418,11 @@ func runScenario(t *testing.T, seed uint64, s *scenario, p *Plan) {
 	if err := errors.Join(e.Close(), mem.Close()); err != nil {
 		t.Errorf("seed %d: %v", seed, err)
 	}
+	checkFreed(t, seed, s, bound)
+}
+
+func checkFreed(t *testing.T, seed uint64, s *scenario, bound map[*fakeType]int64) {
+	t.Helper()
 	for _, d := range s.fakes {
 		if d.open.Load() != 0 || d.typ.used.Load() != bound[d.typ] {
 			t.Errorf("seed %d: %s keeps %d programs and %d bytes", seed, d.name, d.open.Load(), d.typ.used.Load()-bound[d.typ])

@@ -1,6 +1,10 @@
 package sched
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tenon-go/tenon/backends"
+)
 
 // plan returns what the passes have found as a Plan.
 func (p *planner) plan() *Plan {
@@ -17,6 +21,7 @@ func (p *planner) plan() *Plan {
 		out.Node, out.Op, out.Device = n.t.Name, n.t.Op.Kind().String(), p.names[n.dev]
 		out.Slot, out.InPlace = int(n.slot), n.inPlace
 	}
+	p.assignGroups(pl)
 	for i := range p.splits {
 		pl.Splits[i] = p.splitOf(i)
 		for _, c := range pl.Splits[i].Copies {
@@ -28,10 +33,24 @@ func (p *planner) plan() *Plan {
 	}
 	for i := range p.roots {
 		r := &p.roots[i]
-		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep}
+		pl.layout.roots[i] = place{t: r.t, first: r.first, last: r.home, input: r.input, keep: r.keep, inner: r.inner}
 		pl.Written += pl.writtenOf(int32(i))
 	}
 	return pl
+}
+
+// assignGroups lists the groups in pl, and with their splits.
+func (p *planner) assignGroups(pl *Plan) {
+	pl.Unfused = p.unfused
+	split := 0
+	for _, g := range p.groups {
+		pl.Groups = append(pl.Groups, Group{Fusion: g.fusion.String(), From: int(g.from), To: int(g.to)})
+		for p.bounds[split+1] <= g.from {
+			split++
+		}
+		s, first := &p.splits[split], p.bounds[split]
+		s.groups = append(s.groups, backends.Group{Fusion: g.fusion, From: int(g.from - first), To: int(g.to - first)})
+	}
 }
 
 // writtenOf returns how many bytes are written of root id, 0 if it is no input.

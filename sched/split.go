@@ -86,32 +86,33 @@ func (c *cutter) split(from, to int32) {
 	c.splits = append(c.splits, s)
 }
 
-// node notes what node i reads and writes, and gives its result a slot.
+// node notes what node i reads and writes, and gives its result a slot. All of that is in use to the end of
+// the node's group.
 func (c *cutter) node(i, dev int32) {
-	n := &c.nodes[i]
+	n, end := &c.nodes[i], c.end(i)
 	for _, rd := range c.reads[n.reads[0]:n.reads[1]] {
-		if !c.reach(rd.root, dev, i) {
-			c.want(need{root: rd.root, last: i, lo: rd.lo, hi: rd.hi})
+		if !c.roots[rd.root].inner && !c.reach(rd.root, dev, end) {
+			c.want(need{root: rd.root, last: end, lo: rd.lo, hi: rd.hi})
 		}
 	}
 	r := &c.roots[n.root]
 	switch {
-	case r.bytes == 0:
+	case r.bytes == 0 || r.inner:
 	case !n.update:
 		if s := c.inPlace(i, dev); s >= 0 {
 			n.inPlace = true
-			c.slots[s].end = i
+			c.slots[s].end = end
 			r.first, r.home = s, s
 		} else {
-			r.home = c.newSlot(slot{root: n.root, typ: c.arena[dev], start: i, end: i, bytes: r.bytes})
+			r.home = c.newSlot(slot{root: n.root, typ: c.arena[dev], start: i, end: end, bytes: r.bytes})
 			r.first = r.home
 		}
 		n.slot = r.home
 		c.direct[c.slots[r.home].typ] = true
-	case c.reach(n.root, dev, i):
+	case c.reach(n.root, dev, end):
 		r.version++
 	default: // the root moves to dev
-		c.want(need{root: n.root, last: i, lo: 0, hi: r.bytes, whole: true})
+		c.want(need{root: n.root, last: end, lo: 0, hi: r.bytes, whole: true})
 	}
 }
 

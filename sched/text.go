@@ -33,9 +33,17 @@ func (p *Plan) WriteText(w io.Writer) error {
 		fmt.Fprintf(b, "memory of %s: %s in %s, %.3f of the %d that are in use at a time\n", name, count(int(a.Bytes), "byte"),
 			count(len(a.Buffers), "buffer"), a.Ratio(), a.LargestLive)
 	}
+	if len(p.Groups) > 0 {
+		nodes := 0
+		for _, g := range p.Groups {
+			nodes += g.To - g.From
+		}
+		fmt.Fprintf(b, "%s run as %s\n", count(nodes, "node"), plural(len(p.Groups), "fused kernel", "fused kernels"))
+	}
 	for i := range p.layout.roots {
 		p.writeInput(b, int32(i))
 	}
+	groups, unfused := p.Groups, p.Unfused
 	for i, s := range p.Splits {
 		fmt.Fprintf(b, "split %d on %s", i, s.Device)
 		if len(s.Waits) > 0 {
@@ -54,7 +62,15 @@ func (p *Plan) WriteText(w io.Writer) error {
 			b.WriteByte('\n')
 		}
 		for n := s.From; n < s.To; n++ {
+			for len(groups) > 0 && groups[0].From == n {
+				fmt.Fprintf(b, "  fused %d to %d: %s\n", n, groups[0].To-1, groups[0].Fusion)
+				groups = groups[1:]
+			}
 			p.writeNode(b, n)
+			for len(unfused) > 0 && unfused[0].From == n {
+				fmt.Fprintf(b, "    %s not fused: %s\n", unfused[0].Fusion, unfused[0].Reason)
+				unfused = unfused[1:]
+			}
 		}
 	}
 	return b.Flush()

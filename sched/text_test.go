@@ -21,13 +21,13 @@ var rewrite = flag.Bool("rewrite", false, "write what the tests find into testda
 // TestText plans the graphs in testdata and compares the text of the plan, or of the error. A case is
 // some lines, "----", and the text, up to an empty line. The lines are:
 //
-//	device NAME [uses=NAME,...] [refuses=OP,...] [max=BYTES] [align=BYTES]
+//	device NAME [uses=NAME,...] [refuses=OP,...] [fuses=FUSION,...] [max=BYTES] [align=BYTES]
 //	weight|cache NAME SIZE... on DEVICE
 //	input NAME SIZE... | indices NAME SIZE
 //	layer N
 //	NAME = OP ARG...
 //	output NAME...
-//	layers DEVICE... | pin PATTERN DEVICE | weightpin PATTERN DEVICE | keep
+//	layers DEVICE... | pin PATTERN DEVICE | weightpin PATTERN DEVICE | keep | nofusion FUSION...
 func TestText(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -121,6 +121,10 @@ func (c *parser) line(f []string) {
 		c.opt.Pins = append(c.opt.Pins, Pin{regexp.MustCompile(f[1]), f[2]})
 	case "weightpin":
 		c.opt.WeightPins = append(c.opt.WeightPins, Pin{regexp.MustCompile(f[1]), f[2]})
+	case "nofusion":
+		for _, name := range f[1:] {
+			c.opt.NoFusion = append(c.opt.NoFusion, c.fusion(name))
+		}
 	case "keep":
 		c.opt.KeepInputs = true
 	default:
@@ -142,6 +146,11 @@ func (c *parser) device(name string, options []string) {
 				d.others = append(d.others, c.fake(v))
 			case "refuses":
 				d.refuses[v] = v + " is not for me"
+			case "fuses":
+				if d.fuses == nil {
+					d.fuses = map[string]string{}
+				}
+				d.fuses[c.fusion(v).String()] = ""
 			case "max":
 				d.typ.max = int64(c.ints([]string{v})[0])
 			case "align":
@@ -151,7 +160,19 @@ func (c *parser) device(name string, options []string) {
 			}
 		}
 	}
+	if d.fuses != nil {
+		c.devices = append(c.devices, fusing{d})
+		return
+	}
 	c.devices = append(c.devices, d)
+}
+
+func (c *parser) fusion(name string) backends.Fusion {
+	f, ok := backends.ParseFusion(name)
+	if !ok {
+		c.t.Fatalf("no fusion %s", name)
+	}
+	return f
 }
 
 // fake returns the device called name, which need not be listed, or not yet.
@@ -187,6 +208,14 @@ func (c *parser) op(op string, f []string) *tensor.Tensor {
 		return c.b.Add(arg(0), arg(1))
 	case "mul":
 		return c.b.Mul(arg(0), arg(1))
+	case "rmsnorm":
+		return c.b.RMSNorm(arg(0), 1e-6)
+	case "glu":
+		return c.b.GLU(tensor.SiLU, arg(0), arg(1))
+	case "rope":
+		return c.b.Apply(tensor.RoPE{Dims: 4, Base: 10000}, arg(0), arg(1))
+	case "reshape":
+		return c.b.Reshape(arg(0), c.ints(f[1:])...)
 	case "scale":
 		return c.b.Scale(arg(0), 2)
 	case "tanh":

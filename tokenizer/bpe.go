@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -37,11 +36,10 @@ var byteRunes = func() (runes [256]rune) {
 	return runes
 }()
 
-// runeBytes is the way back from byteRunes.
-var runeBytes = func() map[rune]byte {
-	m := make(map[rune]byte, 256)
+// runeBytes is the way back from byteRunes: the byte plus one, 0 for what stands for none.
+var runeBytes = func() (m [0x180]uint16) {
 	for b, r := range byteRunes {
-		m[r] = byte(b)
+		m[r] = uint16(b) + 1
 	}
 	return m
 }()
@@ -59,6 +57,9 @@ func (t *Tokenizer) loadBPE(r *reader, pre preTokenizer) {
 	if r.err != nil {
 		return
 	}
+	if pre.rawUTF8 {
+		t.joins = newJoinSet()
+	}
 	t.loadMerges(merges)
 	for i := range 256 {
 		b.byteSymbol[i] = none
@@ -70,40 +71,21 @@ func (t *Tokenizer) loadBPE(r *reader, pre preTokenizer) {
 			name = byteName(byte(i))
 		}
 		b.ofByte[i] = none
-		if id, ok := t.ids[name]; ok {
+		if id, ok := t.ids.get(name); ok {
 			b.ofByte[i] = id
 		}
+	}
+	if pre.rawUTF8 {
+		t.loadOne()
 	}
 }
 
 // byteName is the text of the token of a byte where the vocabulary is not byte-level.
 func byteName(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
-// loadMerges fills the table. A merge is two texts with a space between; the first text may begin with one.
-func (t *Tokenizer) loadMerges(merges []string) {
-	t.bpe.merges = newPairTable(len(merges))
-	for rank, m := range merges {
-		if m == "" {
-			continue
-		}
-		at := strings.IndexByte(m[1:], ' ') + 1
-		if at == 0 {
-			continue
-		}
-		left, right := m[:at], m[at+1:]
-		if left == "" || right == "" {
-			continue
-		}
-		if t.bpe.pre.rawUTF8 {
-			t.joins.add(left, right)
-		}
-		t.bpe.merges.add(t.intern(left), t.intern(right), uint32(rank), t.intern(left+right))
-	}
-}
-
 // symbol returns the symbol whose text is text.
 func (t *Tokenizer) symbol(text string) (int32, bool) {
-	if id, ok := t.ids[text]; ok {
+	if id, ok := t.ids.get(text); ok {
 		return id, true
 	}
 	id, ok := t.bpe.extraIDs[text]
@@ -169,7 +151,7 @@ func (t *Tokenizer) encodeByteWord(dst []int32, sc *scratch, word []byte) []int3
 		for _, c := range word {
 			sc.word = utf8.AppendRune(sc.word, byteRunes[c])
 		}
-		if id, ok := t.ids[string(sc.word)]; ok {
+		if id, ok := t.ids.find(sc.word); ok {
 			return append(dst, id)
 		}
 	}
@@ -200,7 +182,7 @@ func (t *Tokenizer) encodeByteWord(dst []int32, sc *scratch, word []byte) []int3
 // encodeLine appends the tokens of a line, or a run of line ends, of BPE over raw UTF-8.
 func (t *Tokenizer) encodeLine(dst []int32, sc *scratch, line []byte) ([]int32, error) {
 	if t.bpe.pre.wholeLines && line[0] == '\n' {
-		if id, ok := t.ids[string(line)]; ok {
+		if id, ok := t.ids.find(line); ok {
 			return append(dst, id), nil
 		}
 	}
@@ -213,7 +195,7 @@ func (t *Tokenizer) encodeRawWord(dst []int32, sc *scratch, word []byte) []int32
 	sc.syms = appendChars(sc.syms[:0], word)
 	for i := range sc.syms {
 		p := &sc.syms[i]
-		if id, ok := t.ids[string(word[p.lo:p.hi])]; ok {
+		if id, ok := t.ids.find(word[p.lo:p.hi]); ok {
 			p.id = id
 		} else if id, ok := b.extraIDs[string(word[p.lo:p.hi])]; ok {
 			p.id = id
@@ -237,9 +219,14 @@ func (t *Tokenizer) encodeRawWord(dst []int32, sc *scratch, word []byte) []int32
 // stands for itself: it comes from tokens that were added to the vocabulary as they are.
 func decodeBytes(dst []byte, text string) []byte {
 	for len(text) > 0 {
+		if text[0] < utf8.RuneSelf { // as every ASCII character stands for itself
+			dst = append(dst, text[0])
+			text = text[1:]
+			continue
+		}
 		r, n, ok := decodeLoose(text)
-		if b, known := runeBytes[r]; ok && known && utf8.RuneLen(r) == n {
-			dst = append(dst, b)
+		if ok && int(r) < len(runeBytes) && runeBytes[r] != 0 && utf8.RuneLen(r) == n {
+			dst = append(dst, byte(runeBytes[r]-1))
 		} else {
 			dst = append(dst, text[:n]...)
 		}

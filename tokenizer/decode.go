@@ -92,14 +92,18 @@ func (p *pieces) of(id int32) string {
 
 // loadPieces works out what every token decodes to.
 func (t *Tokenizer) loadPieces(r *reader) {
-	var data []byte
+	size := 0
+	for _, text := range t.texts {
+		size += len(text)
+	}
+	data := make([]byte, 0, size)
 	t.pieces.ends = make([]uint32, len(t.texts))
 	for id, text := range t.texts {
 		switch a := t.attrs[id]; {
 		case a&(attrControl|attrUnknown|attrUser) != 0:
 			data = append(data, text...)
 		case a&attrNormal != 0 && t.escapeSpaces:
-			data = append(data, strings.ReplaceAll(text, escapedSpace, " ")...)
+			data = appendUnescaped(data, text)
 		case a&attrNormal != 0:
 			data = decodeBytes(data, text)
 		case a&attrByte != 0:
@@ -113,6 +117,18 @@ func (t *Tokenizer) loadPieces(r *reader) {
 		t.pieces.ends[id] = uint32(len(data))
 	}
 	t.pieces.data = string(data)
+}
+
+// appendUnescaped appends text with every U+2581 as a space.
+func appendUnescaped(dst []byte, text string) []byte {
+	for {
+		i := strings.Index(text, escapedSpace)
+		if i < 0 {
+			return append(dst, text...)
+		}
+		dst = append(append(dst, text[:i]...), ' ')
+		text = text[i+len(escapedSpace):]
+	}
 }
 
 // parseByteName is the way back from byteName.

@@ -94,9 +94,30 @@ func TestJoinedWords(t *testing.T) {
 	v.scored("o▁w", -31)
 	v.scored("lo▁w", -32)
 	tok := v.build(t)
-	if _, ok := tok.joins["o"]; !ok || len(tok.joins) != 1 {
-		t.Fatalf("joins %v, want o alone", tok.joins)
+	for _, pair := range []struct {
+		a, b string
+		want bool
+	}{{"o", "▁", true}, {"▁", "w", true}, {"l", "▁", false}, {"d", "h", false}, {"日", "é", false}} {
+		a, _ := char(pair.a)
+		b, _ := char(pair.b)
+		if got := tok.joins.has(a, b); got != pair.want {
+			t.Errorf("%q may join %q: %v, want %v", pair.a, pair.b, got, pair.want)
+		}
 	}
+	testJoined(t, tok, tok.encodeSPMWord)
+}
+
+// TestJoinedRawWords is TestJoinedWords for BPE whose symbols are characters.
+func TestJoinedRawWords(t *testing.T) {
+	v := bpeVocab("gemma4", "▁ w", "o ▁", "l o", "h e", "he l", "lo ▁w", "▁ ▁", "é 日", "o r")
+	tok := v.build(t)
+	testJoined(t, tok, func(dst []int32, sc *scratch, word []byte) ([]int32, error) {
+		return tok.encodeRawWord(dst, sc, word), nil
+	})
+}
+
+func testJoined(t *testing.T, tok *Tokenizer, whole func(dst []int32, sc *scratch, word []byte) ([]int32, error)) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 1))
 	units := []string{"hello", "▁", "▁", "world", "o", "l", "lo", "é", "日", "\xe2", "\xf0", "w", "the"}
 	for range 3000 {
@@ -105,7 +126,7 @@ func TestJoinedWords(t *testing.T) {
 			b.WriteString(units[rng.IntN(len(units))])
 		}
 		text := []byte(b.String())
-		want, err := tok.encodeSPMWord(nil, new(scratch), text)
+		want, err := whole(nil, new(scratch), text)
 		if err != nil {
 			t.Fatal(err)
 		}

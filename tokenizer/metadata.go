@@ -66,29 +66,26 @@ func (r *reader) bool(key string, def bool) bool { return readKey(r, key, r.meta
 
 // tokens returns the texts of the vocabulary and their ids. An empty text gets a name of its own, as in
 // llama.cpp, because texts are unique.
-func (r *reader) tokens() ([]string, map[string]int32) {
+func (r *reader) tokens() ([]string, textTable) {
 	if r.err == nil && !r.meta.Has(keyTokens) {
 		r.fail(keyTokens, "no such key", "an array of strings")
 	}
 	texts := readKey(r, keyTokens, r.meta.Strings, nil)
 	if r.err != nil {
-		return nil, nil
+		return nil, textTable{}
 	}
 	if n := len(texts); n == 0 || n > maxTokens {
 		r.fail(keyTokens, fmt.Sprintf("%d tokens", n), fmt.Sprintf("1 to %d", maxTokens))
-		return nil, nil
+		return nil, textTable{}
 	}
-	ids := make(map[string]int32, len(texts))
 	for i, text := range texts {
 		if text == "" {
-			text = fmt.Sprintf("[EMPTY_%d]", i)
-			texts[i] = text
+			texts[i] = fmt.Sprintf("[EMPTY_%d]", i)
 		}
-		if first, ok := ids[text]; ok {
-			r.fail(keyTokens, fmt.Sprintf("%q as token %d and %d", text, first, i), "each text once")
-			return nil, nil
-		}
-		ids[text] = int32(i)
+	}
+	ids, i, first := newTextTable(texts)
+	if i != none {
+		r.fail(keyTokens, fmt.Sprintf("%q as token %d and %d", texts[i], first, i), "each text once")
 	}
 	return texts, ids
 }

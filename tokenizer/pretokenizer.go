@@ -150,12 +150,12 @@ var preGroups = []struct {
 
 // spaced is a pre-tokenizer of a model whose text is cleaned of spaces when decoded.
 func spaced(passes ...pass) preTokenizer {
-	return preTokenizer{passes: passes, cleanSpaces: true}
+	return preTokenizer{passes: markFinal(passes), cleanSpaces: true}
 }
 
 // exact is a pre-tokenizer of a model whose text is decoded as it is.
 func exact(passes ...pass) preTokenizer {
-	return preTokenizer{passes: passes}
+	return preTokenizer{passes: markFinal(passes)}
 }
 
 func withSpaces(p preTokenizer) preTokenizer {

@@ -139,7 +139,7 @@ func (t *Tokenizer) loadSpecials(r *reader, pre preTokenizer) {
 			t.special[role] = t.roleID(r, Role(role), key)
 		}
 		for _, text := range x.texts {
-			if id, ok := t.ids[text]; ok && t.special[role] == none {
+			if id, ok := t.ids.get(text); ok && t.special[role] == none {
 				t.special[role] = id
 				t.attrs[id] |= attrControl
 			}
@@ -147,7 +147,7 @@ func (t *Tokenizer) loadSpecials(r *reader, pre preTokenizer) {
 	}
 	t.loadEnds()
 	for _, text := range userTexts {
-		if id, ok := t.ids[text]; ok {
+		if id, ok := t.ids.get(text); ok {
 			t.attrs[id] = attrUser
 		}
 	}
@@ -175,7 +175,7 @@ func (t *Tokenizer) roleID(r *reader, role Role, key string) int32 {
 func (t *Tokenizer) loadEnds() {
 	t.ends = make(map[int32]bool)
 	for _, text := range endTexts {
-		if id, ok := t.ids[text]; ok {
+		if id, ok := t.ids.get(text); ok {
 			t.ends[id] = true
 			t.attrs[id] |= attrControl
 		}
@@ -197,12 +197,12 @@ func (t *Tokenizer) loadEnds() {
 }
 
 func (t *Tokenizer) isEndText(text string) bool {
-	id, ok := t.ids[text]
+	id, ok := t.ids.get(text)
 	return ok && t.ends[id]
 }
 
 func (t *Tokenizer) dropEnd(text string, a attr) {
-	if id, ok := t.ids[text]; ok && t.ends[id] {
+	if id, ok := t.ids.get(text); ok && t.ends[id] {
 		delete(t.ends, id)
 		t.attrs[id] = a
 	}
@@ -224,7 +224,7 @@ func (t *Tokenizer) loadStrips(r *reader) {
 		}
 		t.addAttr("</s>", attrRStrip)
 		for _, text := range []string{"<unk>", "<s>", "<|endoftext|>"} {
-			if id, ok := t.ids[text]; ok {
+			if id, ok := t.ids.get(text); ok {
 				t.attrs[id] &^= attrRStrip
 			}
 		}
@@ -234,7 +234,7 @@ func (t *Tokenizer) loadStrips(r *reader) {
 }
 
 func (t *Tokenizer) addAttr(text string, a attr) {
-	if id, ok := t.ids[text]; ok {
+	if id, ok := t.ids.get(text); ok {
 		t.attrs[id] |= a
 	}
 }

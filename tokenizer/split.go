@@ -14,19 +14,75 @@ type pass interface {
 }
 
 // splitText returns the ends of the words of s. The result is one of the two buffers, both of which are
-// returned for reuse.
+// returned for reuse. An end below 0 is that of a piece that no later pass would cut.
 func splitText(passes []pass, s []byte, a, b []int32) (ends, other []int32) {
 	a = append(a[:0], int32(len(s)))
+	final := false
 	for _, p := range passes {
 		b = b[:0]
 		lo := 0
 		for _, hi := range a {
+			if hi < 0 {
+				b, lo = append(b, hi), int(-hi)
+				continue
+			}
 			b = p.split(b, s, lo, int(hi))
 			lo = int(hi)
 		}
 		a, b = b, a
+		if r, ok := p.(*runPass); ok && r.final {
+			final = true
+		}
+	}
+	if final {
+		for i, end := range a {
+			a[i] = max(end, -end)
+		}
 	}
 	return a, b
+}
+
+// markFinal finds out which passes cut pieces that the ones after them would leave as they are.
+func markFinal(passes []pass) []pass {
+	for i, p := range passes {
+		r, ok := p.(*runPass)
+		if !ok {
+			continue
+		}
+		r.final = i+1 < len(passes)
+		for _, later := range passes[i+1:] {
+			r.final = r.final && r.keptBy(later)
+		}
+	}
+	return passes
+}
+
+// keptBy says whether q leaves every run of ASCII characters that p cuts, with its leading space, as it is.
+func (p *runPass) keptBy(q pass) bool {
+	switch q := q.(type) {
+	case trailingSpacePass:
+		return !p.takes(func(c byte) bool { return isSpaceByte(c) })
+	case *runPass:
+		if q.takes(isSpaceByte) {
+			return false
+		}
+		if !p.takes(func(c byte) bool { return q.ascii[c] }) {
+			return true
+		}
+		// Or it takes all of the run, and the space with it.
+		return q.max == 0 && q.min <= 1 && (q.leadSpace || !p.leadSpace) && !p.takes(func(c byte) bool { return !q.ascii[c] })
+	}
+	return false
+}
+
+// takes says whether an ASCII character for which f holds may be in a run.
+func (p *runPass) takes(f func(c byte) bool) bool {
+	for c, in := range p.ascii {
+		if in && f(byte(c)) {
+			return true
+		}
+	}
+	return false
 }
 
 // runPass cuts runs of characters of a set, as do `[set]+`, `\p{N}{1,3}` or `\s?[set]+`.
@@ -35,6 +91,7 @@ type runPass struct {
 	leadSpace bool // one white space before the run belongs to it
 	min, max  int  // length of a run in characters; longer ones are cut; 0 for max means any length
 
+	final bool                // no later pass cuts a match that is ASCII
 	ascii [utf8.RuneSelf]bool // in, for ASCII
 	start [utf8.RuneSelf]bool // whether a match can start with it
 }
@@ -61,7 +118,7 @@ func (p *runPass) split(dst []int32, s []byte, lo, hi int) []int32 {
 		if p.leadSpace && classOf(r)&space != 0 {
 			start += n
 		}
-		end, count := p.run(s, start)
+		end, count, ascii := p.run(s, start)
 		switch {
 		case count == 0:
 			i += n
@@ -71,8 +128,12 @@ func (p *runPass) split(dst []int32, s []byte, lo, hi int) []int32 {
 			if i > gap {
 				dst = append(dst, int32(i))
 			}
+			gap = end
+			if p.final && ascii && r < utf8.RuneSelf {
+				end = -end
+			}
 			dst = append(dst, int32(end))
-			gap, i = end, end
+			i = gap
 		}
 	}
 	if gap < hi {
@@ -81,8 +142,10 @@ func (p *runPass) split(dst []int32, s []byte, lo, hi int) []int32 {
 	return dst
 }
 
-// run returns the end and the length in characters of the run at s[i:], at most max of them.
-func (p *runPass) run(s []byte, i int) (end, count int) {
+// run returns the end and the length in characters of the run at s[i:], at most max of them, and whether all of
+// them are ASCII.
+func (p *runPass) run(s []byte, i int) (end, count int, ascii bool) {
+	ascii = true
 	for ; i < len(s) && (p.max == 0 || count < p.max); count++ {
 		if c := s[i]; c < utf8.RuneSelf {
 			if !p.ascii[c] {
@@ -95,9 +158,10 @@ func (p *runPass) run(s []byte, i int) (end, count int) {
 		if !p.in(r, classOf(r)) {
 			break
 		}
+		ascii = false
 		i += n
 	}
-	return i, count
+	return i, count, ascii
 }
 
 // scanPass cuts where a scanner says. next returns the end of the match at s[i:], or i if there is none:

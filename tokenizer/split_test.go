@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,4 +178,39 @@ func TestBaseRune(t *testing.T) {
 			t.Errorf("the base %q of %q has a base", base, r)
 		}
 	}
+}
+
+// TestFinalPieces: passing pieces by that no later pass would cut changes nothing.
+func TestFinalPieces(t *testing.T) {
+	loadClasses()
+	rng := rand.New(rand.NewPCG(8, 8))
+	final := 0
+	for _, group := range preGroups {
+		p, plain := group.make(), group.make()
+		for i := range p.passes {
+			if r, ok := p.passes[i].(*runPass); ok {
+				if r.final {
+					final++
+				}
+				plain.passes[i].(*runPass).final = false
+			}
+		}
+		for range 300 {
+			var text []byte
+			for range rng.IntN(40) {
+				text = append(text, pickUnit(rng)...)
+			}
+			if got, want := wordsOf(t, p, text), wordsOf(t, plain, text); !slices.Equal(got, want) {
+				t.Fatalf("%v: %q is cut into %q, want %q", group.names, text, got, want)
+			}
+		}
+	}
+	if final == 0 {
+		t.Error("no pass has final pieces")
+	}
+}
+
+func pickUnit(rng *rand.Rand) string {
+	units := []string{" ", " ", "\t", "\n", "\u00a0", "\u3000", "a", "Foo", "é", "12", "3", "٣", ".", "~", "(", "。", "中", "ひ", "한", "_", "+", "'s", "-"}
+	return units[rng.IntN(len(units))]
 }

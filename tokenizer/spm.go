@@ -11,7 +11,7 @@ const escapedSpace = "▁"
 
 // spm is what an SPM vocabulary needs to encode.
 type spm struct {
-	ids    map[string]int32
+	ids    *textTable
 	order  []uint32 // by id: merges go by falling score
 	ofByte [256]int32
 }
@@ -24,22 +24,24 @@ func (t *Tokenizer) loadSPM(r *reader) {
 	if !r.meta.Has(keyScores) {
 		t.note("%s is missing: all scores are taken as 0, so that merges go from left to right", keyScores)
 	}
-	s := &spm{ids: t.ids, order: make([]uint32, len(scores))}
+	s := &spm{ids: &t.ids, order: make([]uint32, len(scores))}
 	for id, score := range scores {
 		s.order[id] = fallingOrder(score)
 	}
 	for i := range s.ofByte {
 		s.ofByte[i] = none
-		if id, ok := t.ids[byteName(byte(i))]; ok {
+		if id, ok := t.ids.get(byteName(byte(i))); ok {
 			s.ofByte[i] = id
-		} else if id, ok := t.ids[string([]byte{byte(i)})]; ok {
+		} else if id, ok := t.ids.find([]byte{byte(i)}); ok {
 			s.ofByte[i] = id
 		}
 	}
+	t.joins = newJoinSet()
 	for _, text := range t.texts {
 		t.joins.addText(text)
 	}
 	t.spm = s
+	t.loadOne()
 }
 
 // fallingOrder maps a score to an integer that is lower the higher the score. Both zeros are one score.
@@ -53,7 +55,7 @@ func fallingOrder(score float32) uint32 {
 
 // rank implements pairRanker: what is a token together may merge.
 func (s *spm) rank(word []byte, x, y *part) (uint32, int32) {
-	if id, ok := s.ids[string(word[x.lo:y.hi])]; ok {
+	if id, ok := s.ids.find(word[x.lo:y.hi]); ok {
 		return s.order[id], id
 	}
 	return noRank, none
@@ -73,7 +75,7 @@ func (t *Tokenizer) encodeSPMWord(dst []int32, sc *scratch, word []byte) ([]int3
 	sc.syms = appendChars(sc.syms[:0], word)
 	for _, p := range mergeParts(sc, t.spm, word, sc.syms) {
 		if p.id == none {
-			if id, ok := t.ids[string(word[p.lo:p.hi])]; ok {
+			if id, ok := t.ids.find(word[p.lo:p.hi]); ok {
 				p.id = id
 			}
 		}

@@ -42,10 +42,10 @@ type Tokenizer struct {
 	pre   string
 	notes []string
 
-	texts  []string         // by id, as in the file
-	ids    map[string]int32 // by text
-	attrs  []attr           // by id
-	pieces pieces           // by id, what decoding gives
+	texts  []string // by id, as in the file
+	ids    textTable
+	attrs  []attr // by id
+	pieces pieces // by id, what decoding gives
 
 	special [numRoles]int32 // none where the vocabulary has no such token
 	ends    map[int32]bool
@@ -60,7 +60,8 @@ type Tokenizer struct {
 	bpe     *bpe
 	spm     *spm
 	wpm     *wpm
-	joins   joinSet // characters after which U+2581 does not start a word
+	joins   *joinSet   // where characters are the symbols: which may merge
+	ofOne   [256]int32 // there, the token of a word of one byte, or none
 	cache   *wordCache
 	scratch sync.Pool
 }
@@ -70,7 +71,7 @@ type Tokenizer struct {
 func New(meta Metadata) (*Tokenizer, error) {
 	loadClasses()
 	r := &reader{meta: meta}
-	t := &Tokenizer{cache: newWordCache(), joins: make(joinSet)}
+	t := &Tokenizer{cache: newWordCache()}
 	t.scratch.New = func() any { return new(scratch) }
 
 	pre, err := t.loadKind(r)
@@ -232,8 +233,7 @@ func (t *Tokenizer) Text(id int32) (text string, ok bool) {
 
 // ID returns the token whose text in the file is text, such as "<|im_end|>", and whether there is one.
 func (t *Tokenizer) ID(text string) (id int32, ok bool) {
-	id, ok = t.ids[text]
-	return id, ok
+	return t.ids.get(text)
 }
 
 func (t *Tokenizer) has(id int32) bool { return id >= 0 && int(id) < len(t.texts) }

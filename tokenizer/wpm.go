@@ -88,7 +88,7 @@ func (t *Tokenizer) coverWord(dst []int32, word []byte) []int32 {
 		first := sort.Search(len(lengths), func(i int) bool { return lengths[i] <= len(word) })
 		found := false
 		for _, n := range lengths[first:] {
-			if id, ok := t.ids[string(word[:n])]; ok {
+			if id, ok := t.ids.find(word[:n]); ok {
 				dst = append(dst, id)
 				word = word[n:]
 				found = true

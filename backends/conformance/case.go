@@ -16,6 +16,7 @@ const (
 	ChapterBuffers     = "buffers"     // memory: limits, ranges, copies
 	ChapterPrograms    = "programs"    // compile and submit, over and over
 	ChapterGraphs      = "graphs"      // whole layers of models
+	ChapterFusion      = "fusion"      // groups of nodes that a device runs as one kernel
 	ChapterSched       = "sched"       // graphs split between this device and another
 	ChapterKV          = "kv"          // a KV cache in this device's memory
 	ChapterConcurrency = "concurrency" // several goroutines
@@ -28,7 +29,7 @@ const (
 // Chapters returns the names of all chapters in their order.
 func Chapters() []string {
 	return []string{
-		ChapterOps, ChapterBuffers, ChapterPrograms, ChapterGraphs, ChapterSched, ChapterKV, ChapterConcurrency,
+		ChapterOps, ChapterBuffers, ChapterPrograms, ChapterGraphs, ChapterFusion, ChapterSched, ChapterKV, ChapterConcurrency,
 		ChapterCancel, ChapterFaults, ChapterLarge,
 		ChapterCorpus,
 	}
@@ -39,12 +40,13 @@ func Chapters() []string {
 type Case struct {
 	ID      string // such as "MatMul/a=Q4_K,b=F32,m=16,n=1,k=256"
 	Chapter string
-	Op      string // what the support table calls it, such as "MatMul" or "Unary/SiLU"; of chapter ops
-	Type    string // its column there, such as "Q4_K"; of chapter ops
+	Op      string // what the support table calls it, such as "MatMul" or "Unary/SiLU"; of chapters ops and fusion
+	Type    string // its column there, such as "Q4_K"; of chapters ops and fusion
 	Bytes   int64  // of device memory, where it is much
 
 	build build // of chapter ops
 	want  want
+	group *groupCase                                             // of chapter fusion, where it is about one group
 	run   func(ctx context.Context, s *session) (measure, error) // of the other chapters
 }
 
@@ -79,6 +81,7 @@ func Cases() []Case {
 	bufferCases(t)
 	programCases(t)
 	graphCases(t)
+	fusionCases(t)
 	schedCases(t)
 	kvCases(t)
 	concurrencyCases(t)

@@ -35,7 +35,10 @@
 //  4. RoPE, SoftMax or FlashAttn, GLU: chapters graphs, sched and kv run whole layers.
 //  5. The types of weights, one by one. Package tensor/quant says what each byte means.
 //
-// Fusion comes last: chapter graphs runs each graph as one program and node by node, against one oracle.
+// Fusion comes last. A device is free to fuse inside a program as long as every result is written; chapter graphs
+// runs each graph as one program and node by node, against one oracle. Where results between nodes are not to
+// be written it is a backends.Fuser, and chapter fusion runs each group that it Fuses both ways, with guards where
+// inner results would lie.
 //
 // # What is compared with what
 //

@@ -18,7 +18,7 @@ type planted struct {
 // TestPlantedFaults shows that each fault is found, by the cases that are made for it and in their words,
 // and that these cases pass without it.
 func TestPlantedFaults(t *testing.T) {
-	for _, set := range [][]planted{kernelFaults, programFaults, memoryFaults} {
+	for _, set := range [][]planted{kernelFaults, fusionFaults, programFaults, memoryFaults} {
 		for _, f := range set {
 			t.Run(f.name, func(t *testing.T) {
 				f.find(t)

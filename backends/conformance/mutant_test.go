@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"sync"
 
@@ -18,6 +19,7 @@ type mutant struct {
 	types []buffer.Type // in place of the device's
 
 	supports func(n *tensor.Tensor) error
+	fuses    func(f backends.Fusion) error                            // in place of the device's, which fuses everything
 	rewrite  func(n *tensor.Tensor) *tensor.Tensor                    // what is computed in place of n
 	place    func(t *tensor.Tensor, at tensor.Storage) tensor.Storage // where it is looked for
 	nodes    func(nodes []*tensor.Tensor) []*tensor.Tensor            // in which order
@@ -51,7 +53,10 @@ func (m *mutant) Compile(g *backends.Subgraph) (backends.Program, error) {
 			return nil, err
 		}
 	}
-	real := *g
+	real, free, err := m.split(g)
+	if err != nil {
+		return nil, err
+	}
 	same := map[*tensor.Tensor]*tensor.Tensor{}
 	if m.rewrite != nil {
 		real.Nodes = nil
@@ -68,16 +73,18 @@ func (m *mutant) Compile(g *backends.Subgraph) (backends.Program, error) {
 			}
 			real.Nodes = append(real.Nodes, c)
 		}
+		rewire(g, real.Nodes, same)
 	}
 	if m.nodes != nil {
 		real.Nodes = m.nodes(real.Nodes)
 	}
+	between := real.Place
 	real.Place = func(t *tensor.Tensor) tensor.Storage {
 		at := t
 		if orig, ok := same[t]; ok {
 			at = orig
 		}
-		p := g.Place(at)
+		p := between(at)
 		if m.place != nil && p.Bound() {
 			p = m.place(t, p)
 		}
@@ -85,17 +92,90 @@ func (m *mutant) Compile(g *backends.Subgraph) (backends.Program, error) {
 	}
 	p, err := m.Device.Compile(&real)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, free())
 	}
-	mp := &mutantProgram{Program: p, m: m, g: g}
+	mp := &mutantProgram{Program: p, m: m, g: g, free: free}
 	if m.compiled != nil {
 		m.compiled(mp)
 	}
 	return mp, nil
 }
 
+// Fuses says yes: what the CPU has no kernel for runs node by node.
+func (m *mutant) Fuses(f backends.Fusion, _ []*tensor.Tensor) error {
+	if m.fuses != nil {
+		return m.fuses(f)
+	}
+	return nil
+}
+
+// split returns g without the groups that the CPU has no kernel for: their inner results get memory, which free
+// frees.
+func (m *mutant) split(g *backends.Subgraph) (real backends.Subgraph, free func() error, err error) {
+	real = *g
+	real.Groups = nil
+	places := map[*tensor.Tensor]buffer.Buffer{}
+	free = func() error {
+		var errs []error
+		for _, b := range places {
+			errs = append(errs, b.Close())
+		}
+		return errors.Join(errs...)
+	}
+	for _, x := range g.Groups {
+		nodes := g.Nodes[x.From:x.To]
+		if m.Device.Fuses(x.Fusion, nodes) == nil {
+			real.Groups = append(real.Groups, x)
+			continue
+		}
+		for i, n := range nodes {
+			if !x.Fusion.Inner(i) {
+				continue
+			}
+			if places[n], err = m.Memory().Alloc(int64(n.Bytes())); err != nil {
+				return real, free, errors.Join(err, free())
+			}
+		}
+	}
+	real.Place = func(t *tensor.Tensor) tensor.Storage {
+		if b, ok := places[t.Root()]; ok {
+			return tensor.Storage{Buffer: b, Offset: int64(t.Offset)}
+		}
+		return g.Place(t)
+	}
+	return real, free, nil
+}
+
+// rewire makes the copies of nodes in a group read each other where the nodes do.
+func rewire(g *backends.Subgraph, nodes []*tensor.Tensor, same map[*tensor.Tensor]*tensor.Tensor) {
+	for _, x := range g.Groups {
+		for k := x.From; k < x.To; k++ {
+			c := nodes[k]
+			if c == g.Nodes[k] {
+				one := *c
+				c = &one
+				nodes[k], same[c] = c, g.Nodes[k]
+			}
+			c.Src = append([]*tensor.Tensor(nil), c.Src...)
+			for i, s := range c.Src {
+				for j := x.From; j < k && s != nil; j++ {
+					switch old := g.Nodes[j]; {
+					case s == old:
+						c.Src[i] = nodes[j]
+					case s.Base == old: // a view
+						v := *s
+						v.Base, v.Src = nodes[j], []*tensor.Tensor{nodes[j]}
+						c.Src[i], same[&v] = &v, s
+					}
+				}
+			}
+		}
+	}
+}
+
 type mutantProgram struct {
 	backends.Program
+	free func() error
 	m    *mutant
 	g    *backends.Subgraph
 	runs int
@@ -128,6 +208,8 @@ func (p *mutantProgram) Wait(ctx context.Context) error {
 	}
 	return p.Program.Wait(ctx)
 }
+
+func (p *mutantProgram) Close() error { return errors.Join(p.Program.Close(), p.free()) }
 
 // bytes returns the memory of t and some bytes behind it.
 func (p *mutantProgram) bytes(t *tensor.Tensor, more int) []byte {

@@ -74,6 +74,7 @@ func matMulType(t *table, a tensor.DType) {
 		}
 		t.matMul(matMulParams{a: a, b: tensor.F32, m: 1, n: 1, k: block, exact: exact})
 		t.matMul(matMulParams{a: a, b: tensor.F32, m: 33, n: 33, k: block, exact: exact})
+		t.matMul(matMulParams{a: a, b: tensor.F32, m: 50, n: 19, k: long, exact: exact}) // some of a second tile
 	}
 	for _, b := range floats[1:] {
 		t.matMul(matMulParams{a: a, b: b, m: 7, n: 3, k: block})
@@ -120,6 +121,8 @@ func matMulPlanes(t *table) {
 			}
 		}
 		t.matMul(matMulParams{a: a, b: tensor.F32, m: 5, n: 3, k: max(block, 24), pa: [2]int{2, 1}, pb: [2]int{0, 1}})
+		t.matMul(matMulParams{a: a, b: tensor.F32, m: 20, n: 37, k: max(block, 64), pa: [2]int{2, 1}, pb: [2]int{4, 3}})
+		t.matMul(matMulParams{a: a, b: tensor.F32, m: 20, n: 37, k: max(block, 64), pa: [2]int{2, 1}, pb: [2]int{4, 3}, lb: transposed})
 	}
 }
 
@@ -142,11 +145,13 @@ func matMulValues(t *table) {
 	for _, a := range []tensor.DType{tensor.F32, tensor.F16, tensor.BF16, tensor.Q8_0, tensor.Q4_K} {
 		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			for _, exact := range []bool{false, true} {
-				t.op(id("MatMul", "a", a, "b", tensor.F32, "value", bad, "exact", exact), a, 0, func(g *gen) *tensor.Tensor {
-					v := g.normal(256*4, 1)
-					v[256+255] = float32(bad) // spoils its row of b and no other
-					return g.Apply(tensor.MatMul{Exact: exact}, g.random(a, tensor.MakeShape(256, 5)), g.values(tensor.F32, tensor.MakeShape(256, 4), v))
-				})
+				for _, n := range []int{4, 36} {
+					t.op(id("MatMul", "a", a, "b", tensor.F32, "n", n, "value", bad, "exact", exact), a, 0, func(g *gen) *tensor.Tensor {
+						v := g.normal(256*n, 1)
+						v[256+255] = float32(bad) // spoils its row of b and no other
+						return g.Apply(tensor.MatMul{Exact: exact}, g.random(a, tensor.MakeShape(256, 5)), g.values(tensor.F32, tensor.MakeShape(256, n), v))
+					})
+				}
 			}
 		}
 		t.op(id("MatMul", "a", a, "b", tensor.F32, "value", "zero"), a, 0, func(g *gen) *tensor.Tensor {

@@ -64,7 +64,7 @@ func matMulIDCases(t *table) {
 			k = 64
 		}
 		for _, exact := range []bool{false, true} {
-			for _, tok := range []int{1, 6} {
+			for _, tok := range []int{1, 6, 45} {
 				t.mixture(mixture{a: a, m: 13, k: k, experts: 4, used: 2, tok: tok, shared: true, exact: exact})
 				t.mixture(mixture{a: a, m: 13, k: k, experts: 4, used: 2, tok: tok, exact: exact})
 			}
@@ -80,6 +80,8 @@ func matMulIDCases(t *table) {
 		t.mixture(mixture{a: a, m: 1, k: k, experts: 1, used: 1, tok: 1})
 		t.mixture(mixture{a: a, m: 65, k: k, experts: 128, used: 8, tok: 2, shared: true})
 		t.mixture(mixture{a: a, m: 16, k: k, experts: 8, used: 2, tok: 40, shared: true})
+		t.mixture(mixture{a: a, m: 110, k: k, experts: 5, used: 3, tok: 70, pick: "one"})
+		t.mixture(mixture{a: a, m: 7, k: k, experts: 5, used: 2, tok: 50, pick: "falling", shared: true})
 		t.mixture(mixture{a: a, m: 16, k: k, experts: 3, used: 4, tok: 5}) // more uses than experts
 		for _, l := range []layout{gaps, inside, permuted} {
 			t.mixture(mixture{a: a, m: 9, k: k, experts: 3, used: 2, tok: 4, la: l})

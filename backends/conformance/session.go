@@ -51,6 +51,7 @@ type bound struct {
 	s      *session
 	g      *gen
 	nodes  []*tensor.Tensor
+	group  *backends.Group          // if not nil, nodes are compiled as one
 	places map[*tensor.Tensor]int64 // of each root with elements
 	size   int64
 	prog   backends.Program
@@ -68,14 +69,22 @@ func (s *session) bind(g *gen, over bool, outs ...*tensor.Tensor) (*bound, error
 	if err := s.supports(graph.Nodes); err != nil {
 		return nil, err
 	}
+	return b, b.compile(graph, over)
+}
+
+// compile places graph and compiles it.
+func (b *bound) compile(graph *tensor.Graph, over bool) error {
 	b.layOut(graph, over)
-	if err := s.grow(b.size); err != nil {
-		return nil, err
+	if err := b.s.grow(b.size); err != nil {
+		return err
 	}
-	if b.prog, err = s.compile(b.nodes, b.place); err != nil {
-		return nil, err
+	var groups []backends.Group
+	if b.group != nil {
+		groups = []backends.Group{*b.group}
 	}
-	return b, nil
+	var err error
+	b.prog, err = b.s.compileGroups(b.nodes, groups, b.place)
+	return err
 }
 
 // supports asks the device for each node.
@@ -93,7 +102,11 @@ func (s *session) supports(nodes []*tensor.Tensor) error {
 
 // compile compiles nodes that the device supports: a refusal now is a failure.
 func (s *session) compile(nodes []*tensor.Tensor, place func(*tensor.Tensor) tensor.Storage) (backends.Program, error) {
-	p, err := s.dev.Compile(&backends.Subgraph{Nodes: nodes, Place: place})
+	return s.compileGroups(nodes, nil, place)
+}
+
+func (s *session) compileGroups(nodes []*tensor.Tensor, groups []backends.Group, place func(*tensor.Tensor) tensor.Storage) (backends.Program, error) {
+	p, err := s.dev.Compile(&backends.Subgraph{Nodes: nodes, Groups: groups, Place: place})
 	if err != nil {
 		return nil, refused{err}
 	}
@@ -125,6 +138,10 @@ func (b *bound) layOut(graph *tensor.Graph, over bool) {
 	}
 	last := lastUses(graph)
 	for i, n := range graph.Nodes {
+		if b.group != nil {
+			b.layMember(i, over, add)
+			continue
+		}
 		if s := mayOverwrite(n); s != nil && over && last[s.Root()] == i {
 			if at, ok := b.places[s.Root()]; ok {
 				b.places[n] = at + int64(s.Offset)
@@ -157,14 +174,24 @@ func mayOverwrite(n *tensor.Tensor) *tensor.Tensor {
 	if !ok {
 		return nil
 	}
-	s := n.Src[op.InPlace()]
+	return overwritable(n, n.Src[op.InPlace()], n)
+}
+
+// overwritable returns s if n's result may lie over it, where readers are all nodes that read it; otherwise nil.
+func overwritable(n, s *tensor.Tensor, readers ...*tensor.Tensor) *tensor.Tensor {
 	if s.Type != n.Type || s.Shape != n.Shape || !s.Contiguous() || s.Root().Role == tensor.Weight || s.Root().Role == tensor.Cache {
 		return nil
 	}
-	for _, o := range n.Src { // another part of the same memory would be read too late
-		if o != nil && o != s && o.Root() == s.Root() {
-			return nil
+	uses := 0
+	for _, r := range readers {
+		for _, o := range r.Src { // another part of the same memory would be read too late
+			if o != nil && o.Root() == s.Root() {
+				uses++
+			}
 		}
+	}
+	if uses != 1 {
+		return nil
 	}
 	return s
 }

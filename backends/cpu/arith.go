@@ -61,13 +61,7 @@ func init() {
 	))
 	register(tensor.Scale{}, func(c *compiler) {
 		op := c.node.Op.(tensor.Scale)
-		s, bias := op.Scale, op.Bias
-		c.unary(cheap, func(dst, x []float32) {
-			x = x[:len(dst)]
-			for i := range dst {
-				dst[i] = x[i]*s + bias
-			}
-		})
+		c.unary(cheap, func(dst, x []float32) { scaleBy(dst, x, op) })
 	})
 	register(tensor.Clamp{}, func(c *compiler) {
 		op := c.node.Op.(tensor.Clamp)
@@ -80,6 +74,13 @@ func init() {
 		})
 	})
 	register(tensor.AddID{}, addID)
+}
+
+func scaleBy(dst, x []float32, op tensor.Scale) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i]*op.Scale + op.Bias
+	}
 }
 
 func arith(each func(dst, a, b []float32), scalar func(dst, a []float32, b float32)) func(c *compiler) {

@@ -39,8 +39,29 @@ func TestSupportsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range s.Ops {
+		if _, fused := backends.ParseFusion(e.Op); fused {
+			continue // there its nodes run one by one
+		}
 		if e.Yes != e.Cases {
 			t.Errorf("%s %s: %d of %d cases are supported; %s: %s", e.Op, e.Type, e.Yes, e.Cases, e.ID, e.Reason)
 		}
+	}
+}
+
+// TestConformanceLevels runs every op on the levels below the one that TestConformance has, and says
+// which are not there.
+func TestConformanceLevels(t *testing.T) {
+	have := cpu.Levels()
+	for _, l := range []cpu.Level{cpu.Scalar, cpu.NEON, cpu.AVX2, cpu.AVXVNNI, cpu.AVX512, cpu.AMX} {
+		t.Run(l.String(), func(t *testing.T) {
+			if why := cpu.Missing(l); why != "" {
+				t.Skip(why)
+			}
+			if l == have[len(have)-1] {
+				t.Skip("it is the level of TestConformance")
+			}
+			conformance.Test(t, func() (backends.Device, error) { return cpu.NewAt(l, cpu.Options{}) },
+				conformance.Options{Chapters: []string{conformance.ChapterOps}})
+		})
 	}
 }

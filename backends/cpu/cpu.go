@@ -22,6 +22,9 @@ func init() {
 	backends.Register(backends.Backend{
 		Name: Backend,
 		Probe: func() ([]backends.Device, error) {
+			if _, err := chosen(); err != nil {
+				return nil, err
+			}
 			return []backends.Device{New(Options{})}, nil
 		},
 	})
@@ -39,11 +42,26 @@ type Device struct {
 	owner buffer.Owner
 	host  *buffer.Host
 	team  *team
+	units *units
 	limit int64
 }
 
-// New returns a device. Its workers start with the first run and sleep between runs.
+// New returns a device with the best level that there is, or the one that TENON_CPU names. Its workers
+// start with the first run and sleep between runs.
 func New(o Options) *Device {
+	l, _ := chosen() // Probe has told its error
+	return newAt(l, o)
+}
+
+// NewAt is New for a level. Its error says why this processor or build has not got it.
+func NewAt(l Level, o Options) (*Device, error) {
+	if why := Missing(l); why != "" {
+		return nil, fmt.Errorf("cpu: level %s: %s", l, why)
+	}
+	return newAt(l, o), nil
+}
+
+func newAt(l Level, o Options) *Device {
 	if o.Name == "" {
 		o.Name = Backend
 	}
@@ -55,9 +73,13 @@ func New(o Options) *Device {
 		owner: owner,
 		host:  buffer.NewHost(owner, o.MemoryLimit),
 		team:  newTeam(o.Threads),
+		units: unitsOf(l),
 		limit: o.MemoryLimit,
 	}
 }
+
+// Level returns the level of the device's kernels.
+func (d *Device) Level() Level { return d.units.level }
 
 // Info describes the processor.
 func (d *Device) Info() backends.Info {
@@ -73,7 +95,7 @@ func (d *Device) Info() backends.Info {
 		MemoryFree:  free,
 		PhysicalID:  "cpu",
 		Driver:      fmt.Sprintf("go %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH),
-		Features:    append([]string{fmt.Sprintf("%d threads", d.team.size)}, kernelFeatures()...),
+		Features:    []string{fmt.Sprintf("%d threads", d.team.size), "level " + d.units.level.String()},
 	}
 }
 
@@ -119,4 +141,4 @@ func (d *Device) Close() error {
 	return nil
 }
 
-var _ backends.Device = (*Device)(nil)
+var _ backends.Fuser = (*Device)(nil)

@@ -19,6 +19,7 @@ const (
 
 // attention is one FlashAttn node, resolved.
 type attention struct {
+	u               *units
 	op              tensor.FlashAttn
 	dst, q, k, v    operand
 	mask, sinks     operand // t is nil where absent
@@ -32,7 +33,7 @@ type attention struct {
 type attentionScratch struct{ keys, values, scores, queries, sums, maximum, total, mask, end int }
 
 func (c *compiler) flashAttn() {
-	a := &attention{op: c.node.Op.(tensor.FlashAttn), dst: c.dst, q: c.src[0], k: c.src[1], v: c.src[2]}
+	a := &attention{u: c.u, op: c.node.Op.(tensor.FlashAttn), dst: c.dst, q: c.src[0], k: c.src[1], v: c.src[2]}
 	if len(c.src) > 3 {
 		a.mask = c.src[3]
 	}
@@ -152,7 +153,7 @@ func (a *attention) block(f []float32, i, n, head int, q []float32) {
 	scores := f[a.off.scores:][:n]
 	greatest := negInf
 	for c := range scores {
-		s := dotF32(f[a.off.keys+c*a.dk:][:a.dk], q) * a.op.Scale
+		s := a.u.dotF32(f[a.off.keys+c*a.dk:][:a.dk], q) * a.op.Scale
 		if a.op.SoftCap != 0 {
 			s = a.op.SoftCap * tanh32(s/a.op.SoftCap)
 		}
@@ -187,7 +188,7 @@ func (a *attention) block(f []float32, i, n, head int, q []float32) {
 			continue
 		}
 		*total += p
-		addScaledF32(sums, f[a.off.values+c*a.dv:][:a.dv], p)
+		a.u.addScaledF32(sums, f[a.off.values+c*a.dv:][:a.dv], p)
 	}
 }
 

@@ -1,8 +1,10 @@
 package cpu
 
 import (
+	"slices"
+	"unsafe"
+
 	"github.com/tenon-go/tenon/backends"
-	"github.com/tenon-go/tenon/internal/cast"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -11,87 +13,109 @@ func init() {
 	register(tensor.MatMulID{}, (*compiler).matMulID)
 }
 
-// A matrix product is computed row of weights by row of weights: each worker takes a few rows, decodes
-// them once and multiplies them with every token, so that weights are read from memory and decoded once
-// however many tokens there are.
-const weightRows = 8 // decoded together
+// A matrix product is computed a few rows of weights at a time: each worker takes such a chunk, and its
+// units multiply it with every token while it lies in a near cache, so that weights are read from memory
+// once however many tokens there are.
+const (
+	decodedRows = 8  // decoded together, where there is no unit for their type
+	cachedRows  = 16 // met by all tokens in turn
+)
 
-// factors are both sides of a product: rows of weights and rows of tokens, ready to be multiplied.
-type factors interface {
-	// weights makes the weight row at byte offset off ready in slot.
-	weights(w *worker, off, slot int)
-	// dot multiplies that weight row with token row j.
-	dot(w *worker, off, slot, j int) float32
-}
-
-// rounded are Q8_0 weights and tokens rounded to 8-bit blocks.
-type rounded struct {
-	k      int
-	a      operand
-	quants int // byte offset of the rounded tokens in the shared scratch
-	scales int // and of their scales
-}
-
-func (f *rounded) row(w *worker, j int) (q []int8, scale []float32) {
-	blocks := f.k / q8Block
-	return i8s(w.shared[f.quants+j*f.k : f.quants+(j+1)*f.k]), f32s(w.shared[f.scales+4*j*blocks : f.scales+4*(j+1)*blocks])
-}
-
-func (f *rounded) weights(*worker, int, int) {}
-
-func (f *rounded) dot(w *worker, off, _, j int) float32 {
-	q, scale := f.row(w, j)
-	return dotQ8(f.a.p[off:off+f.k/q8Block*34], q, scale)
-}
-
-// exact are weights decoded to floats, and tokens as they are.
-type exact struct {
-	k      int
-	a, x   operand
-	packed int // byte offset of packed tokens in the shared scratch, or -1 where x itself is packed
-}
-
-func (f *exact) weights(w *worker, off, slot int) {
-	f.a.floats(off, w.floats[slot*f.k:])
-}
-
-func (f *exact) dot(w *worker, off, slot, j int) float32 {
-	a := w.floats[slot*f.k : (slot+1)*f.k]
-	if f.a.packedF32() {
-		a = f32s(f.a.p[off : off+4*f.k])
-	}
-	if f.packed >= 0 {
-		at := f.packed + 4*j*f.k
-		return dotF32(a, f32s(w.shared[at:at+4*f.k]))
-	}
-	at := f.x.row(j)
-	return dotF32(a, f32s(f.x.p[at:at+4*f.k]))
+// factors are both sides of a product, ready to be multiplied.
+type factors struct {
+	c     *compiler
+	k     int
+	a, x  operand
+	units rowUnits
+	// decoded says that rows of weights are made floats first.
+	decoded bool
+	records int // byte offset of the tokens' records in the shared scratch, or -1 where x itself is such
+	stride  int // bytes from record to record
+	scratch int // where decoded rows lie in a worker's floats
 }
 
 // factors returns both sides of the product of sources 0 and 1, and adds the step that makes the
 // tokens ready.
-func (c *compiler) factors(isExact bool) factors {
+func (c *compiler) factors(isExact bool) *factors {
 	a, x := c.src[0], c.src[1]
 	k, rows := x.t.Shape[0], x.t.Shape.Rows()
-	if a.t.Type == tensor.Q8_0 && !isExact {
-		f := &rounded{k: k, a: a, quants: c.common(rows * k), scales: c.common(4 * rows * k / q8Block)}
-		c.scratch(k)
-		c.eachRow(rows, k, func(w *worker, j int) {
-			q, scale := f.row(w, j)
-			roundQ8(q, scale, x.floats(x.row(j), w.floats))
-		})
+	f := &factors{c: c, k: k, a: a, x: x, units: c.u.rows[a.t.Type], records: -1}
+	_, size := a.t.Type.Block()
+	if f.units.form == noForm || a.t.Stride[0] != size || isExact && f.units.form != floats {
+		f.units, f.decoded = c.u.rows[tensor.F32], true
+		f.scratch = c.scratch(decodedRows * k)
+	}
+	form := f.units.form
+	if form == floats && x.packedF32() {
 		return f
 	}
-	f := &exact{k: k, a: a, x: x, packed: -1}
-	c.scratch(weightRows * k)
-	if !x.packedF32() {
-		f.packed = c.common(4 * rows * k)
-		c.eachRow(rows, k, func(w *worker, j int) {
-			at := f.packed + 4*j*k
-			x.floats(x.row(j), f32s(w.shared[at:at+4*k]))
-		})
-	}
+	f.stride = form.stride(k)
+	f.records = c.common(rows * f.stride)
+	own := c.scratch(k)
+	c.eachRow(rows, k, func(w *worker, j int) {
+		at := f.records + j*f.stride
+		c.u.round[form](w.shared[at:at+form.bytes(k)], x.floats(x.row(j), w.floats[own:]))
+	})
 	return f
+}
+
+// token returns where token row j's record begins, and how far it is to the next one of its plane.
+func (f *factors) token(w *worker, j int) (*byte, int) {
+	if f.records >= 0 {
+		return &w.shared[f.records+j*f.stride], f.stride
+	}
+	return &f.x.p[f.x.row(j)], f.x.t.Stride[1]
+}
+
+// multiply computes some rows of weights, the first at byte offset off, with n tokens, whose records lie
+// xStride bytes apart. Results go to dst from byte offset out on, and those of the next token lie dstStride
+// bytes further.
+func (f *factors) multiply(w *worker, off, rows int, x *byte, xStride, n int, dst []byte, out, dstStride int) {
+	_ = dst[out+(n-1)*dstStride+4*rows-1]
+	step := cachedRows
+	if f.decoded {
+		step = decodedRows
+	} else if n <= mostTokens {
+		step = rows
+	}
+	p := &w.product
+	p.dstStride, p.k = dstStride, f.k
+	for r := 0; r < rows; r += step {
+		p.rows = min(step, rows-r)
+		f.weights(w, p, off+r*f.a.t.Stride[1])
+		for t := 0; t < n; {
+			dot, many := f.units.most(n - t)
+			p.x, p.xStride = (*byte)(unsafe.Add(unsafe.Pointer(x), t*xStride)), xStride
+			p.dst = &f32s(dst[out+t*dstStride+4*r:])[0]
+			dot(p)
+			t += many
+		}
+	}
+}
+
+// weights makes p's rows from byte offset off on ready.
+func (f *factors) weights(w *worker, p *product, off int) {
+	st := f.a.t.Stride[1]
+	if !f.decoded {
+		_ = f.a.p[off+(p.rows-1)*st+f.a.rowBytes()-1]
+		p.w, p.wStride = &f.a.p[off], st
+		return
+	}
+	own := w.floats[f.scratch:]
+	for s := range p.rows {
+		row := own[s*f.k : (s+1)*f.k]
+		if v := f.a.floats(off+s*st, row); &v[0] != &row[0] {
+			copy(row, v)
+		}
+	}
+	p.w, p.wStride = (*byte)(unsafe.Pointer(&own[0])), 4*f.k
+}
+
+// most returns the unit that takes as many of n tokens as there is one for, and how many it takes.
+func (u *rowUnits) most(n int) (dot func(*product), tokens int) {
+	for n = min(n, mostTokens); u.dot[n-1] == nil; n-- {
+	}
+	return u.dot[n-1], n
 }
 
 // eachRow adds a step that does f for each of some rows of n elements.
@@ -117,8 +141,12 @@ func (c *compiler) matMul() {
 	}
 	n, m, p2 := dst.t.Shape[0], dst.t.Shape[1], dst.t.Shape[2]
 	planes := p2 * dst.t.Shape[3]
-	f := c.factors(c.node.Op.(tensor.MatMul).Exact)
+	isExact := c.node.Op.(tensor.MatMul).Exact
+	if c.many(isExact) {
+		return
+	}
 	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
+	f := c.factors(isExact)
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
 	c.step(func(w *worker) {
@@ -128,22 +156,10 @@ func (c *compiler) matMul() {
 				return
 			}
 			i2, i3 := item/chunks%p2, item/chunks/p2
-			first := item % chunks * grain
-			base, tokens := a.at(0, i2/r2, i3/r3), (i3*p2+i2)*m
-			for i := first; i < min(first+grain, n); i += weightRows {
-				rows := min(weightRows, first+grain-i, n-i)
-				off := base + i*a.t.Stride[1]
-				for s := range rows {
-					f.weights(w, off+s*a.t.Stride[1], s)
-				}
-				for j := tokens; j < tokens+m; j++ {
-					out := dst.row(j) + 4*i
-					d := f32s(dst.p[out : out+4*rows])
-					for s := range d {
-						d[s] = f.dot(w, off+s*a.t.Stride[1], s, j)
-					}
-				}
-			}
+			i := item % chunks * grain
+			off := a.at(i, i2/r2, i3/r3)
+			x, xStride := f.token(w, (i3*p2+i2)*m)
+			f.multiply(w, off, min(grain, n-i), x, xStride, m, dst.p, dst.at(0, i2, i3)+4*i, dst.t.Stride[1])
 		}
 	})
 }
@@ -151,7 +167,7 @@ func (c *compiler) matMul() {
 // weightGrain returns how many of n weight rows make a chunk: enough chunks for a slow worker to be
 // helped, and enough rows in each that taking it costs nothing.
 func (c *compiler) weightGrain(n int) int {
-	return min(64, max(1, n/(8*c.dev.team.size)/weightRows)*weightRows)
+	return min(64, max(1, n/(8*c.dev.team.size)/cachedRows)*cachedRows)
 }
 
 // zero adds a step that clears dst: a sum over nothing.
@@ -170,10 +186,16 @@ func (c *compiler) matMulID() {
 		c.zero()
 		return
 	}
-	n, used := dst.t.Shape[0], dst.t.Shape[1]
-	experts, xRows := a.t.Shape[2], x.t.Shape[1]
-	f := c.factors(c.node.Op.(tensor.MatMulID).Exact)
+	op := c.node.Op.(tensor.MatMulID)
 	groups := c.groupByExpert()
+	if c.manyID(op.Exact, groups) {
+		return
+	}
+	n, used, xRows := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1]
+	experts := a.t.Shape[2]
+	f := c.factors(op.Exact)
+	record := f.units.form.stride(f.k)
+	gathered, results := c.scratch(mostTokens*record/4), c.scratch(mostTokens*cachedRows)
 	grain := c.weightGrain(n)
 	chunks := (n + grain - 1) / grain
 	c.step(func(w *worker) {
@@ -188,18 +210,30 @@ func (c *compiler) matMulID() {
 				continue
 			}
 			first := item % chunks * grain
-			for i := first; i < min(first+grain, n); i += weightRows {
-				rows := min(weightRows, first+grain-i, n-i)
-				off := a.at(i, e, 0)
-				for s := range rows {
-					f.weights(w, off+s*a.t.Stride[1], s)
-				}
-				for _, p := range group {
-					slot, t := int(p)%used, int(p)/used
-					out := dst.at(slot, t, 0) + 4*i
-					d := f32s(dst.p[out : out+4*rows])
-					for s := range d {
-						d[s] = f.dot(w, off+s*a.t.Stride[1], s, t*xRows+slot%xRows)
+			for i := first; i < min(first+grain, n); i += cachedRows {
+				rows, off := min(cachedRows, first+grain-i, n-i), a.at(i, e, 0)
+				for rest := group; len(rest) > 0; {
+					some := rest[:min(mostTokens, len(rest))]
+					rest = rest[len(some):]
+					if len(some) == 1 {
+						slot, t := int(some[0])%used, int(some[0])/used
+						token, _ := f.token(w, t*xRows+slot%xRows)
+						f.multiply(w, off, rows, token, 0, 1, dst.p, dst.at(slot, t, 0)+4*i, 0)
+						continue
+					}
+					// Their records are put side by side, and the results where they belong.
+					to := f32Bytes(w.floats[gathered:][:len(some)*record/4])
+					for s, p := range some {
+						slot, t := int(p)%used, int(p)/used
+						token, _ := f.token(w, t*xRows+slot%xRows)
+						copy(to[s*record:], unsafe.Slice(token, f.units.form.bytes(f.k)))
+					}
+					out := w.floats[results:][:len(some)*cachedRows]
+					f.multiply(w, off, rows, &to[0], record, len(some), f32Bytes(out), 0, 4*cachedRows)
+					for s, p := range some {
+						slot, t := int(p)%used, int(p)/used
+						at := dst.at(slot, t, 0) + 4*i
+						copy(f32s(dst.p[at:at+4*rows]), out[s*cachedRows:])
 					}
 				}
 			}
@@ -208,19 +242,39 @@ func (c *compiler) matMulID() {
 }
 
 // expertGroups are the pairs of (slot, token) of a mixture, in the shared scratch, ordered by expert,
-// so that an expert's weights are decoded once for all its tokens. A pair is token*used + slot.
+// so that an expert's weights are read once for all its tokens. A pair is token*used + slot. Each expert's
+// pairs are cut into groups of groupTokens, which are numbered through all experts.
 type expertGroups struct{ at, experts, pairs int }
 
-// all returns where each expert's pairs begin, and the pairs.
-func (g *expertGroups) all(w *worker) (start, order []int32) {
-	v := i32s(w.shared[g.at : g.at+4*(g.experts+1+g.pairs)])
-	return v[:g.experts+1], v[g.experts+1:]
+// all returns where each expert's pairs begin, and its groups, and the pairs.
+func (g *expertGroups) all(w *worker) (start, groups, order []int32) {
+	n := g.experts + 1
+	v := i32s(w.shared[g.at : g.at+4*(2*n+g.pairs)])
+	return v[:n], v[n : 2*n], v[2*n:]
 }
 
 // of returns the pairs of expert e.
 func (g *expertGroups) of(w *worker, e int) []int32 {
-	start, order := g.all(w)
+	start, _, order := g.all(w)
 	return order[start[e]:start[e+1]]
+}
+
+// firstGroup returns the number of expert e's first group.
+func (g *expertGroups) firstGroup(w *worker, e int) int {
+	_, groups, _ := g.all(w)
+	return int(groups[e])
+}
+
+// group returns the pairs of group i, none if there are fewer groups.
+func (g *expertGroups) group(w *worker, i int) []int32 {
+	start, groups, order := g.all(w)
+	e, found := slices.BinarySearch(groups, int32(i+1))
+	if !found && e == len(groups) {
+		return nil
+	}
+	e-- // the last expert whose first group is not behind i
+	from := start[e] + (int32(i)-groups[e])*groupTokens
+	return order[from:min(from+groupTokens, start[e+1])]
 }
 
 // groupByExpert adds the step that orders the pairs by the ids in source 2.
@@ -229,13 +283,13 @@ func (c *compiler) groupByExpert() *expertGroups {
 	name, kind := c.node.Name, c.node.Op.Kind()
 	used := ids.t.Shape[0]
 	g := &expertGroups{experts: experts, pairs: used * ids.t.Shape[1]}
-	g.at = c.common(4 * (experts + 1 + g.pairs))
+	g.at = c.common(4 * (2*(experts+1) + g.pairs))
 	id := func(pair int) int64 { return ids.index(ids.at(pair/used, 0, 0), pair%used) }
 	c.step(func(w *worker) {
 		if w.id != 0 {
 			return
 		}
-		start, order := g.all(w)
+		start, groups, order := g.all(w)
 		clear(start)
 		for p := range g.pairs {
 			e := id(p)
@@ -245,7 +299,9 @@ func (c *compiler) groupByExpert() *expertGroups {
 			}
 			start[e+1]++
 		}
+		groups[0] = 0
 		for e := range experts {
+			groups[e+1] = groups[e] + (start[e+1]+groupTokens-1)/groupTokens
 			start[e+1] += start[e]
 		}
 		for p := range g.pairs {
@@ -257,9 +313,4 @@ func (c *compiler) groupByExpert() *expertGroups {
 		start[0] = 0
 	})
 	return g
-}
-
-// i32s looks at bytes as int32.
-func i32s(p []byte) []int32 {
-	return cast.Slice[int32](p)
 }

@@ -54,6 +54,7 @@ func (o *operand) part(offset int, s tensor.Shape, st tensor.Strides) operand {
 	return operand{
 		t: &tensor.Tensor{Name: o.t.Name, Type: o.t.Type, Shape: s, Stride: st},
 		p: o.p[min(offset, len(o.p)):],
+		u: o.u,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type operand struct {
 	t *tensor.Tensor
 	p []byte // from the first byte to the end of the last
+	u *units
 }
 
 // f32s looks at bytes as float32. Tensor memory is aligned far beyond 4 bytes.
@@ -20,10 +21,13 @@ func f32s(p []byte) []float32 {
 	return cast.Slice[float32](p)
 }
 
-// i8s looks at bytes as int8.
-func i8s(p []byte) []int8 {
-	return cast.Slice[int8](p)
-}
+// i8s, i16s and i32s look at bytes as integers.
+func i8s(p []byte) []int8   { return cast.Slice[int8](p) }
+func i16s(p []byte) []int16 { return cast.Slice[int16](p) }
+func i32s(p []byte) []int32 { return cast.Slice[int32](p) }
+
+// f32Bytes looks at floats as bytes.
+func f32Bytes(v []float32) []byte { return cast.Bytes(v) }
 
 // row returns the byte offset of row r, counted through dimensions 1 to 3.
 func (o *operand) row(r int) int {
@@ -63,10 +67,10 @@ func (o *operand) load(off, i, n int, scratch []float32) []float32 {
 	switch {
 	case n == 0:
 	case st == bytes:
-		decode(o.t.Type, scratch, o.p[off:off+n/elems*bytes])
+		o.decode(scratch, o.p[off:off+n/elems*bytes])
 	case elems > 1: // blocks with gaps between them
 		for j := 0; j < n; j += elems {
-			decode(o.t.Type, scratch[j:j+elems], o.p[off:off+bytes])
+			o.decode(scratch[j:j+elems], o.p[off:off+bytes])
 			off += st
 		}
 	default:
@@ -97,13 +101,13 @@ func (o *operand) flush(off, i int, v []float32) {
 	encode(o.t.Type, o.p[off:off+len(v)/elems*bytes], v)
 }
 
-// decode converts a packed row to floats.
-func decode(t tensor.DType, dst []float32, src []byte) {
-	if t == tensor.F32 {
+// decode converts a packed row of o's type to floats.
+func (o *operand) decode(dst []float32, src []byte) {
+	if o.t.Type == tensor.F32 {
 		copy(dst, f32s(src))
 		return
 	}
-	decoders[t](dst, src)
+	o.u.decode[o.t.Type](dst, src)
 }
 
 // encode converts floats to a packed row.

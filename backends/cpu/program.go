@@ -32,15 +32,18 @@ func register(op tensor.Op, compile func(c *compiler), refuses ...func(n *tensor
 // compiler collects the steps of a program, node by node.
 type compiler struct {
 	dev   *Device
+	u     *units
 	place func(*tensor.Tensor) tensor.Storage
 
-	// The present node: its operands, resolved to memory. Those of absent sources have a nil t.
+	// The present node, or the last of the present group: its operands, resolved to memory. Those of absent
+	// sources have a nil t.
 	node *tensor.Tensor
 	dst  operand
 	src  []operand
 
 	steps  []step
-	floats int // scratch that the widest step needs, for each worker
+	own    int // floats of each worker's scratch that the present node has
+	floats int // and that the widest node needs
 	used   int // bytes of the shared scratch that the present node has
 	shared int // bytes of it that the widest node needs
 }
@@ -48,8 +51,14 @@ type compiler struct {
 // step adds what each worker does next. f must not allocate.
 func (c *compiler) step(f step) { c.steps = append(c.steps, f) }
 
-// scratch asks for n floats of each worker's own, at w.floats while a step runs.
-func (c *compiler) scratch(n int) { c.floats = max(c.floats, n) }
+// scratch asks for n floats of each worker's own for the present node's steps, and returns where they
+// begin in w.floats.
+func (c *compiler) scratch(n int) (offset int) {
+	offset = c.own
+	c.own += (n + 15) &^ 15
+	c.floats = max(c.floats, c.own)
+	return offset
+}
 
 // common asks for n bytes that all workers share from this node's first step to its last, and returns
 // where they begin in w.shared.
@@ -62,36 +71,55 @@ func (c *compiler) common(n int) (offset int) {
 
 // Compile prepares g's nodes.
 func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
-	c := &compiler{dev: d, place: g.Place}
-	for _, n := range g.Nodes {
-		if err := d.Supports(n); err != nil {
-			return nil, err
-		}
+	if err := g.CheckGroups(); err != nil {
+		return nil, fmt.Errorf("cpu: %w", err)
+	}
+	c := &compiler{dev: d, u: d.units, place: g.Place}
+	groups := g.Groups
+	for i := 0; i < len(g.Nodes); i++ {
 		var err error
-		c.node, c.src, c.used = n, make([]operand, len(n.Src)), 0
-		if c.dst, err = c.operand(n); err != nil {
+		if len(groups) > 0 && groups[0].From == i {
+			err = c.fused(groups[0].Fusion, g.Nodes[i:groups[0].To])
+			i, groups = groups[0].To-1, groups[1:]
+		} else {
+			err = c.single(g.Nodes[i])
+		}
+		if err != nil {
 			return nil, err
-		}
-		for i, s := range n.Src {
-			if s == nil {
-				continue
-			}
-			if c.src[i], err = c.operand(s); err != nil {
-				return nil, err
-			}
-		}
-		// Indices into nothing are errors of the run, too.
-		if _, writes := n.Op.(tensor.SetRows); writes || n.Shape.Elems() > 0 {
-			kernels[n.Op.Kind()].compile(c)
 		}
 	}
 	d.team.reserve(c.floats, c.shared)
 	return &program{team: d.team, steps: c.steps}, nil
 }
 
+// single adds the steps of node n.
+func (c *compiler) single(n *tensor.Tensor) error {
+	if err := c.dev.Supports(n); err != nil {
+		return err
+	}
+	var err error
+	c.node, c.src, c.used, c.own = n, make([]operand, len(n.Src)), 0, 0
+	if c.dst, err = c.operand(n); err != nil {
+		return err
+	}
+	for i, s := range n.Src {
+		if s == nil {
+			continue
+		}
+		if c.src[i], err = c.operand(s); err != nil {
+			return err
+		}
+	}
+	// Indices into nothing are errors of the run, too.
+	if _, writes := n.Op.(tensor.SetRows); writes || n.Shape.Elems() > 0 {
+		kernels[n.Op.Kind()].compile(c)
+	}
+	return nil
+}
+
 // operand resolves t to its memory.
 func (c *compiler) operand(t *tensor.Tensor) (operand, error) {
-	o := operand{t: t}
+	o := operand{t: t, u: c.dev.units}
 	n := t.Bytes()
 	if n == 0 {
 		return o, nil

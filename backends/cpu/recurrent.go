@@ -76,7 +76,7 @@ func (c *compiler) deltaNet() {
 // rows takes rows from to to-1 of a head's matrix through all tokens of a sequence. The matrix lies in
 // the result from the start, where its latest state has to be.
 func (d *deltaNet) rows(scratch []float32, from, to, head, seq int) {
-	dk := d.dk
+	dk, u := d.dk, d.dst.u
 	gates, keys, queries, values := scratch[:dk], scratch[dk:2*dk], scratch[2*dk:3*dk], scratch[4*dk:]
 	all := f32s(d.dst.p)
 	latest := d.after(all, 0, from, to, head, seq)
@@ -99,14 +99,14 @@ func (d *deltaNet) rows(scratch []float32, from, to, head, seq int) {
 		for j := from; j < to; j++ {
 			row := latest[(j-from)*dk:][:dk]
 			if one {
-				decay(row, gate[0])
+				decay(u, row, gate[0])
 			} else {
 				for i, f := range gate {
 					row[i] *= f
 				}
 			}
-			addScaledF32(row, k, beta*(v[j]-dotF32(row, k)))
-			out[j] = scale * dotF32(row, q)
+			u.addScaledF32(row, k, beta*(v[j]-u.dotF32(row, k)))
+			out[j] = scale * u.dotF32(row, q)
 		}
 		if back := d.tokens - 1 - t; back > 0 && back < d.states {
 			copy(d.after(all, back, from, to, head, seq), latest)
@@ -115,9 +115,9 @@ func (d *deltaNet) rows(scratch []float32, from, to, head, seq int) {
 }
 
 // decay multiplies row by f.
-func decay(row []float32, f float32) {
+func decay(u *units, row []float32, f float32) {
 	if f >= 0.5 && f <= 2 { // f-1 is exact, and the sum is made by the faster loop
-		addScaledF32(row, row, f-1)
+		u.addScaledF32(row, row, f-1)
 		return
 	}
 	for i := range row {

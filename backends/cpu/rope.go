@@ -34,21 +34,60 @@ type turn struct {
 	axis  int
 }
 
+// turner is what a RoPE node does to the rows of a token.
+type turner struct {
+	turns     []turn
+	size      float64
+	inverse   bool
+	tokens    int
+	pos, freq operand
+	pair      func(out, in, cos, sin []float32)
+}
+
+// newTurner returns that of node n, whose operands are src.
+func newTurner(n *tensor.Tensor, src []operand) turner {
+	op := n.Op.(tensor.RoPE)
+	t := turner{inverse: op.Inverse, tokens: n.Shape[2], pos: src[1], pair: rotateHalves}
+	if len(src) > 2 {
+		t.freq = src[2]
+	}
+	t.turns, t.size = turnsOf(&op)
+	if op.Mode == tensor.RoPENormal {
+		t.pair = rotateNeighbours
+	}
+	return t
+}
+
+func (t *turner) pairs() int { return len(t.turns) }
+
+// angles computes the cosines and sines of a token.
+func (t *turner) angles(token int, cos, sin []float32) {
+	for i, turn := range t.turns {
+		angle := float64(t.pos.index(0, turn.axis*t.tokens+token)) * turn.speed
+		if t.freq.t != nil {
+			angle /= float64(element(tensor.F32, t.freq.p[i*t.freq.t.Stride[0]:]))
+		}
+		y, x := math.Sincos(angle)
+		cos[i], sin[i] = float32(x*t.size), float32(y*t.size)
+		if t.inverse {
+			sin[i] = -sin[i]
+		}
+	}
+}
+
+// rotate turns the pairs of a row and copies the rest; out may be in.
+func (t *turner) rotate(out, in, cos, sin []float32) {
+	t.pair(out, in, cos, sin)
+	rest := 2 * len(cos)
+	copy(out[rest:], in[rest:])
+}
+
 // rope rotates the rows of source 0. A worker takes a token: it computes the sines and cosines once
 // and rotates all its heads.
 func rope(c *compiler) {
-	op := c.node.Op.(tensor.RoPE)
-	dst, x, pos, freq := c.dst, c.src[0], c.src[1], operand{}
-	if len(c.src) > 2 {
-		freq = c.src[2]
-	}
-	turns, size := turnsOf(&op)
-	pairs := len(turns)
-	rotate, rest := rotateHalves, 2*pairs
-	if op.Mode == tensor.RoPENormal {
-		rotate = rotateNeighbours
-	}
-	s := dst.t.Shape
+	dst, x := c.dst, c.src[0]
+	t := newTurner(c.node, c.src)
+	pairs, s := t.pairs(), dst.t.Shape
 	n, heads, tokens := s[0], s[1], s[2]
 	c.scratch(2*pairs + 2*n)
 	c.step(func(w *worker) {
@@ -58,24 +97,12 @@ func rope(c *compiler) {
 			if !ok {
 				return
 			}
-			t, i3 := from%tokens, from/tokens
-			for i, turn := range turns {
-				angle := float64(pos.index(0, turn.axis*tokens+t)) * turn.speed
-				if freq.t != nil {
-					angle /= float64(element(tensor.F32, freq.p[i*freq.t.Stride[0]:]))
-				}
-				y, x := math.Sincos(angle)
-				cos[i], sin[i] = float32(x*size), float32(y*size)
-				if op.Inverse {
-					sin[i] = -sin[i]
-				}
-			}
+			token, i3 := from%tokens, from/tokens
+			t.angles(token, cos, sin)
 			for h := range heads {
-				d := dst.at(h, t, i3)
+				d := dst.at(h, token, i3)
 				out := dst.store(d, 0, n, scratch)
-				in := x.floats(x.at(h, t, i3), scratch[n:])
-				rotate(out, in, cos, sin)
-				copy(out[rest:], in[rest:])
+				t.rotate(out, x.floats(x.at(h, token, i3), scratch[n:]), cos, sin)
 				dst.flush(d, 0, out)
 			}
 		}

@@ -60,6 +60,13 @@ type worker struct {
 	r      *run
 	floats []float32 // scratch, as large as the program asked for
 	shared []byte    // scratch common to the team
+
+	// What units are given; kept here so that a run allocates nothing.
+	product       product
+	panel, spread panel
+	unpacking     unpacking
+	lanes, rows   [16]int32
+	tail          [32]float32
 }
 
 func newTeam(size int) *team {

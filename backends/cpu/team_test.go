@@ -215,7 +215,12 @@ func TestSubmitters(t *testing.T) {
 
 // TestSubmitAllocates counts: a run of every kernel makes nothing on the heap.
 func TestSubmitAllocates(t *testing.T) {
-	for _, dev := range devices(t) {
+	scalar, err := NewAt(Scalar, Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scalar.Close()
+	for _, dev := range append(devices(t), scalar) {
 		for name, build := range everyKernel {
 			r := newRig(t, 1)
 			out := build(r)
@@ -229,7 +234,7 @@ func TestSubmitAllocates(t *testing.T) {
 					t.Error(name, err)
 				}
 			}); n != 0 {
-				t.Errorf("%s: %g allocations with %d workers", name, n, dev.team.size)
+				t.Errorf("%s: %g allocations with %d workers at level %s", name, n, dev.team.size, dev.units.level)
 			}
 			cancel()
 		}

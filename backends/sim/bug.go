@@ -97,15 +97,15 @@ type broken struct {
 
 func newBroken(c *compiler, b Bug, n *tensor.Tensor) *broken {
 	x := &broken{dev: c.dev, bug: b, t: n, every: 2 + c.dev.random()%4}
-	at := c.place(n)
+	at := c.storage(n)
 	x.mem = bytesOf(at)
 	if size := n.Bytes(); len(x.mem) > size {
 		x.mem = x.mem[:size+1]
 	}
 	x.saved = make([]byte, len(x.mem))
 	for _, s := range n.Src {
-		if s != nil && s.Bytes() > 0 && s.Root() != n.Root() && x.src == nil {
-			x.src = bytesOf(c.place(s))[:s.Bytes()]
+		if s != nil && s.Root() != n.Root() && x.src == nil && c.storage(s).Bound() {
+			x.src = bytesOf(c.storage(s))[:s.Bytes()]
 		}
 	}
 	return x

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/buffer"
@@ -19,36 +20,88 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := d.alive("compile", p.generation); err != nil {
 		return nil, err
 	}
-	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}}
-	bytes := int64(0)
-	for _, n := range g.Nodes {
-		if err := d.Supports(n); err != nil {
-			return nil, err
-		}
-		op := n.Op.Kind().String()
-		if f := d.faults.find(failCompile, op); f.kind != noFault {
-			return nil, &FaultError{Device: d.cfg.Name, Call: fmt.Sprintf("compile of %s (%s)", op, n.Name), Fault: f}
-		}
-		if err := c.check(n); err != nil {
-			return nil, err
-		}
-		bytes += traffic(n)
+	if err := g.CheckGroups(); err != nil {
+		return nil, fmt.Errorf("sim: %s: %w", d.cfg.Name, err)
 	}
-	p.cost = cost(d.cfg.SubmitLatency, d.cfg.MemoryBandwidth, bytes)
-	if !d.cfg.PlanOnly {
-		if err := c.compile(g.Nodes); err != nil {
-			return nil, errors.Join(err, p.drop())
-		}
+	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}, inner: map[*tensor.Tensor]buffer.Buffer{}}
+	if err := c.fill(g); err != nil {
+		return nil, errors.Join(err, p.drop())
 	}
 	d.stats.compiled(1)
 	return p, nil
+}
+
+// fill makes c's program that of g.
+func (c *compiler) fill(g *backends.Subgraph) error {
+	d := c.dev
+	groups, err := c.group(g)
+	if err != nil {
+		return err
+	}
+	bytes := int64(0)
+	for _, n := range g.Nodes {
+		if err := d.Supports(n); err != nil {
+			return err
+		}
+		op := n.Op.Kind().String()
+		if f := d.faults.find(failCompile, op); f.kind != noFault {
+			return &FaultError{Device: d.cfg.Name, Call: fmt.Sprintf("compile of %s (%s)", op, n.Name), Fault: f}
+		}
+		if err := c.check(n); err != nil {
+			return err
+		}
+		bytes += c.traffic(n)
+	}
+	c.cost = cost(d.cfg.SubmitLatency, d.cfg.MemoryBandwidth, bytes)
+	if d.cfg.PlanOnly {
+		return nil
+	}
+	return c.compile(g.Nodes, groups)
+}
+
+// group notes which results of g are inner, and returns the groups that the CPU backend has a kernel for. The
+// inner results of the others get memory, because their nodes run one by one.
+func (c *compiler) group(g *backends.Subgraph) ([]backends.Group, error) {
+	var groups []backends.Group
+	for _, x := range g.Groups {
+		nodes := g.Nodes[x.From:x.To]
+		if err := c.dev.Fuses(x.Fusion, nodes); err != nil {
+			return nil, err
+		}
+		whole := c.dev.inner.Fuses(x.Fusion, nodes) == nil
+		if whole {
+			groups = append(groups, x)
+		}
+		for i, n := range nodes {
+			if !x.Fusion.Inner(i) {
+				continue
+			}
+			c.inner[n] = nil
+			if whole || c.dev.cfg.PlanOnly {
+				continue
+			}
+			b, err := c.dev.inner.Memory().Alloc(int64(n.Bytes()))
+			if err != nil {
+				return nil, err
+			}
+			c.between, c.inner[n] = append(c.between, b), b
+		}
+	}
+	return groups, nil
+}
+
+// isInner reports whether t lies in a result that is inner in a group.
+func (c *compiler) isInner(t *tensor.Tensor) bool {
+	_, ok := c.inner[t.Root()]
+	return ok
 }
 
 // compiler finds the places of a program's tensors.
 type compiler struct {
 	*program
 	place    func(*tensor.Tensor) tensor.Storage
-	imported map[buffer.Buffer]buffer.Buffer // what the CPU backend sees of each buffer
+	imported map[buffer.Buffer]buffer.Buffer  // what the CPU backend sees of each buffer
+	inner    map[*tensor.Tensor]buffer.Buffer // results of groups that have no place, but for the CPU backend
 }
 
 // check reports what is wrong with the places of n and its sources, and notes their buffers.
@@ -69,7 +122,7 @@ func (c *compiler) check(n *tensor.Tensor) error {
 
 func (c *compiler) checkPlace(t *tensor.Tensor) error {
 	n := int64(t.Bytes())
-	if n == 0 {
+	if n == 0 || c.isInner(t) {
 		return nil
 	}
 	d := c.dev
@@ -118,35 +171,74 @@ func (c *compiler) storage(t *tensor.Tensor) tensor.Storage {
 	if t.Bytes() == 0 {
 		return tensor.Storage{}
 	}
+	if b, ok := c.inner[t.Root()]; ok {
+		if b == nil {
+			return tensor.Storage{}
+		}
+		return tensor.Storage{Buffer: b, Offset: int64(t.Offset)}
+	}
 	at := c.place(t)
 	return tensor.Storage{Buffer: c.imported[at.Buffer], Offset: at.Offset}
 }
 
-// compile makes the parts: one for each run of nodes without a bug, and one for each node with one.
-func (c *compiler) compile(nodes []*tensor.Tensor) error {
-	from := 0
-	for i, n := range nodes {
-		f := c.dev.faults.find(breakOp, n.Op.Kind().String())
-		if f.kind == noFault || n.Bytes() == 0 {
+// compile makes the parts: one for each run of nodes without a bug, and one for each node with one. A bug in a
+// group shows in its last result.
+func (c *compiler) compile(nodes []*tensor.Tensor, groups []backends.Group) error {
+	from, first := 0, 0
+	for i, at := 0, 0; i < len(nodes); {
+		to := i + 1
+		grouped := at < len(groups) && groups[at].From == i
+		if grouped {
+			to = groups[at].To
+			at++
+		}
+		bug, last := c.bugOf(nodes[i:to]), nodes[to-1]
+		if bug == noBug || last.Bytes() == 0 {
+			i = to
 			continue
 		}
-		if err := c.part(nodes[from:i], c.storage, nil); err != nil {
+		before := at
+		if grouped {
+			before--
+		}
+		if err := c.part(nodes[from:i], shifted(groups[first:before], from), c.storage, nil); err != nil {
 			return err
 		}
-		from = i + 1
-		wrong, place := mutate(f.bug, n, c.storage)
-		if err := c.part([]*tensor.Tensor{wrong}, place, newBroken(c, f.bug, n)); err != nil {
+		wrong, place := mutate(bug, last, c.storage)
+		one := append(slices.Clone(nodes[i:to-1]), wrong)
+		if err := c.part(one, shifted(groups[before:at], i), place, newBroken(c, bug, last)); err != nil {
 			return err
 		}
+		from, first, i = to, at, to
 	}
-	return c.part(nodes[from:], c.storage, nil)
+	return c.part(nodes[from:], shifted(groups[first:], from), c.storage, nil)
 }
 
-func (c *compiler) part(nodes []*tensor.Tensor, place func(*tensor.Tensor) tensor.Storage, b *broken) error {
+// bugOf returns the bug of the first of nodes that has one.
+func (c *compiler) bugOf(nodes []*tensor.Tensor) Bug {
+	for _, n := range nodes {
+		if f := c.dev.faults.find(breakOp, n.Op.Kind().String()); f.kind != noFault {
+			return f.bug
+		}
+	}
+	return noBug
+}
+
+// shifted returns groups as they are counted in nodes that begin with node from.
+func shifted(groups []backends.Group, from int) []backends.Group {
+	out := slices.Clone(groups)
+	for i := range out {
+		out[i].From -= from
+		out[i].To -= from
+	}
+	return out
+}
+
+func (c *compiler) part(nodes []*tensor.Tensor, groups []backends.Group, place func(*tensor.Tensor) tensor.Storage, b *broken) error {
 	if len(nodes) == 0 {
 		return nil
 	}
-	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Place: place})
+	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Groups: groups, Place: place})
 	if err != nil {
 		return fmt.Errorf("sim: %s: %w", c.dev.cfg.Name, err)
 	}
@@ -155,10 +247,13 @@ func (c *compiler) part(nodes []*tensor.Tensor, place func(*tensor.Tensor) tenso
 }
 
 // traffic returns the bytes that n reads and writes, as far as they are known without its indices.
-func traffic(n *tensor.Tensor) int64 {
+func (c *compiler) traffic(n *tensor.Tensor) int64 {
 	bytes, all := int64(n.Bytes()), int64(0)
+	if c.isInner(n) {
+		bytes = 0
+	}
 	for i, s := range n.Src {
-		if s == nil {
+		if s == nil || c.isInner(s) {
 			continue
 		}
 		size := int64(s.Bytes())

@@ -94,7 +94,9 @@ type MemoryType struct {
 // Rule allows or refuses some nodes.
 type Rule struct {
 	Allow bool
-	// Ops are names of op kinds, such as "MatMul"; without any, the rule is about all.
+	// Ops are names of op kinds, such as "MatMul", and of fusions, such as "RMSNorm+Mul"; without any, the
+	// rule is about all ops. A fusion that is allowed by name, and for which the CPU backend has no kernel,
+	// runs node by node in memory that is not the device's own.
 	Ops []string
 	// Types narrows the rule: one that refuses matches a node of which a source or the result has one
 	// of these types, one that allows a node of which all have.

@@ -14,10 +14,14 @@ import (
 // what concerns memory, programs and their order runs.
 func TestConformance(t *testing.T) {
 	few := regexp.MustCompile(`^(Add/a=F32,b=F32|MatMul/a=(F32|Q4_K),b=F32,m=16|GetRows/x=F32|SetRows/x=F16|RoPE/mode=Normal,x=F32,p=full|` +
-		`buffers|programs|graphs/.*layers=1|sched|kv|concurrency|cancel/before|faults)`)
+		`buffers|programs|graphs/.*layers=1|fusion/.*(=(F32|F16|Q8_0|Q4_K),m=37|=F16,.*tok=5|ne=33x|read/|planned)|sched|kv|concurrency|cancel/before|faults)`)
 	for name, c := range map[string]sim.Config{
-		"sync":            {Kind: backends.GPU},
-		"deferred":        {Kind: backends.GPU, Submit: sim.Deferred, Rules: []sim.Rule{{Ops: []string{"RoPE"}, Reason: "no kernel for it"}}},
+		"sync":     {Kind: backends.GPU},
+		"deferred": {Kind: backends.GPU, Submit: sim.Deferred, Rules: []sim.Rule{{Ops: []string{"RoPE"}, Reason: "no kernel for it"}}},
+		"fusing": {Kind: backends.GPU, Submit: sim.Async, Rules: []sim.Rule{
+			{Ops: []string{"RMSNorm+Mul"}, Reason: "no kernel for it"},
+			{Ops: []string{"MatMul+Add", "MatMul+MatMul+GLU", "MatMulID+MatMulID+GLU", "Scale+Tanh+Scale"}, Allow: true},
+		}},
 		"mapped deferred": {Kind: backends.IntegratedGPU, Mapped: true, Import: true, Submit: sim.Deferred, Alignment: 256},
 		"small async": {
 			Submit: sim.Async, Memory: 64 << 20, MaxBuffer: 32 << 20, Heap: true,

@@ -169,4 +169,4 @@ func (d *Device) Close() error {
 	return nil
 }
 
-var _ backends.Device = (*Device)(nil)
+var _ backends.Fuser = (*Device)(nil)

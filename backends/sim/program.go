@@ -18,6 +18,7 @@ type program struct {
 	parts      []part
 	bufs       []*buf          // that it uses, pinned while it is submitted
 	foreign    []buffer.Buffer // memory of CPU devices that it uses
+	between    []buffer.Buffer // of inner results where nodes of a group run one by one
 	nodes      int
 	cost       time.Duration
 
@@ -208,6 +209,9 @@ func (p *program) drop() error {
 	for _, t := range p.parts {
 		errs = append(errs, t.program.Close())
 	}
-	p.parts, p.bufs, p.foreign = nil, nil, nil
+	for _, b := range p.between {
+		errs = append(errs, b.Close())
+	}
+	p.parts, p.bufs, p.foreign, p.between = nil, nil, nil, nil
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
 }

@@ -15,7 +15,7 @@ const defaultReason = "a rule of the simulation refuses it"
 // check reports a name that is no op's, or a type without a layout.
 func (r *Rule) check() error {
 	for _, name := range r.Ops {
-		if !knownOp(name) {
+		if !knownOp(name) && !knownFusion(name) {
 			return fmt.Errorf("a rule is about op %q, which there is not", name)
 		}
 	}
@@ -36,11 +36,23 @@ func knownOp(name string) bool {
 	return false
 }
 
+func knownFusion(name string) bool {
+	_, ok := backends.ParseFusion(name)
+	return ok
+}
+
 // matches reports whether r is about n.
 func (r *Rule) matches(n *tensor.Tensor) bool {
-	if len(r.Ops) > 0 && !slices.Contains(r.Ops, n.Op.Kind().String()) {
-		return false
-	}
+	return (len(r.Ops) == 0 || slices.Contains(r.Ops, n.Op.Kind().String())) && r.typed(n)
+}
+
+// matchesGroup reports whether r is about the fusion of nodes: about its name, and the types of a node.
+func (r *Rule) matchesGroup(f backends.Fusion, nodes []*tensor.Tensor) bool {
+	return slices.Contains(r.Ops, f.String()) && slices.ContainsFunc(nodes, r.typed)
+}
+
+// typed reports whether the types of n are those that r is about.
+func (r *Rule) typed(n *tensor.Tensor) bool {
 	if len(r.Types) == 0 {
 		return true
 	}
@@ -66,19 +78,39 @@ func (d *Device) Supports(n *tensor.Tensor) error {
 	return nil
 }
 
-func (d *Device) refuses(n *tensor.Tensor) string {
+// Fuses returns the reason of the rule that refuses the fusion, or of the CPU backend.
+func (d *Device) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
+	why, allowed := d.ruled(func(r *Rule) bool { return r.matchesGroup(f, nodes) })
+	if why == "" && !allowed {
+		why = reasonOf(d.inner.Fuses(f, nodes))
+	}
+	if why == "" {
+		return nil
+	}
+	last := nodes[len(nodes)-1]
+	return &backends.UnsupportedError{Device: d.cfg.Name, Node: last.Name, Op: last.Op.Kind(), Fusion: f.String(), Reason: why}
+}
+
+// ruled returns the reason of the first rule that matches, if it refuses, or whether it allows.
+func (d *Device) ruled(matches func(r *Rule) bool) (reason string, allowed bool) {
 	for i := range d.cfg.Rules {
 		r := &d.cfg.Rules[i]
 		switch {
-		case !r.matches(n):
+		case !matches(r):
 			continue
 		case r.Allow:
+			return "", true
 		case r.Reason != "":
-			return r.Reason
-		default:
-			return defaultReason
+			return r.Reason, false
 		}
-		break
+		return defaultReason, false
+	}
+	return "", false
+}
+
+func (d *Device) refuses(n *tensor.Tensor) string {
+	if why, _ := d.ruled(func(r *Rule) bool { return r.matches(n) }); why != "" {
+		return why
 	}
 	if d.cfg.Support != nil {
 		if why := d.cfg.Support(n); why != "" {

@@ -320,8 +320,8 @@ func (p *parser) ops() ([]string, error) {
 	}
 	ops := strings.Split(w, ",")
 	for _, op := range ops {
-		if !knownOp(op) {
-			return nil, p.bad(op, "is no kind of op")
+		if !knownOp(op) && !knownFusion(op) {
+			return nil, p.bad(op, "is no kind of op, and no fusion")
 		}
 	}
 	return ops, nil

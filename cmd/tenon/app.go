@@ -31,7 +31,7 @@ type app struct {
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.root()
-	root.SetArgs(longNames(args))
+	root.SetArgs(spellOut(longNames(args)))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -87,6 +87,7 @@ Results go to stdout; timings, notes and errors go to stderr.`,
 	root.AddCommand(
 		a.runCommand(), a.logitsCommand(), a.tokenizeCommand(), a.quantizeCommand(),
 		a.inspectCommand(), a.devicesCommand(), a.explainCommand(), a.conformCommand(),
+		a.benchCommand(),
 		a.versionCommand(),
 	)
 	return root

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
-		Deadline: time.Now().Add(time.Minute), // a command that hangs is killed with its stacks
+		Deadline: time.Now().Add(2 * time.Minute), // a command that hangs is killed with its stacks
 		Setup: func(env *testscript.Env) error {
 			// A process under the race detector else sleeps a second before it ends.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails":     scriptFails,
+			"join":      scriptJoin,
 			"tinymodel": scriptTinyModel,
 			"truncate":  scriptTruncate,
 			"size":      scriptSize,
@@ -71,6 +72,17 @@ func scriptFails(ts *testscript.TestScript, neg bool, args []string) {
 	if ok, err := regexp.MatchString(args[0], stderr); err != nil || !ok {
 		ts.Fatalf("stderr %q does not match %q (%v)", stderr, args[0], err)
 	}
+}
+
+// scriptJoin puts a file, or stdout, at the end of another:
+//
+//	join FILE MORE
+func scriptJoin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: join file more")
+	}
+	text := ts.ReadFile(args[0]) + ts.ReadFile(args[1])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // notOneLine returns what is wrong with the stderr of a command that failed.

@@ -21,6 +21,7 @@ import (
 type modelFlags struct {
 	path    string
 	builtin bool // without a path the model that comes with the command is meant
+	plain   bool // that model without its draft
 	place   placeFlags
 	context int
 	batch   int
@@ -28,6 +29,7 @@ type modelFlags struct {
 	cacheK  dtypeFlag
 	cacheV  dtypeFlag
 	exact   bool
+	unfused []string // --no-fusion
 }
 
 // newModelFlags returns flags whose defaults are those of the engine.
@@ -51,6 +53,8 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	f.IntVarP(&m.threads, "threads", "t", 0, "CPU threads (0: one for each core)")
 	f.Var(&m.cacheK, "cache-type-k", "type in which keys are kept: F32, F16, BF16, Q8_0 ...")
 	f.Var(&m.cacheV, "cache-type-v", "type in which values are kept")
+	f.StringSliceVar(&m.unfused, "no-fusion", nil, "run node by node what devices would fuse; with =`LIST` only these fusions, such as RMSNorm+Mul")
+	f.Lookup("no-fusion").NoOptDefVal = allFusions
 	f.BoolVar(&m.exact, "exact", m.exact, "never round activations in products: slower, and closer to double precision")
 }
 
@@ -76,9 +80,35 @@ func (m *modelFlags) options(a *app) ([]tenon.Option, error) {
 	if m.exact {
 		options = append(options, tenon.WithExact())
 	}
+	if len(m.unfused) > 0 {
+		fusions, err := parseFusions(m.unfused)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, tenon.WithoutFusion(fusions...))
+	}
 	return append(options,
 		tenon.WithContext(m.context), tenon.WithBatch(m.batch), tenon.WithThreads(m.threads),
 		tenon.WithCacheTypes(m.cacheK.DType, m.cacheV.DType)), err
+}
+
+// allFusions is what --no-fusion means without a list.
+const allFusions = "all"
+
+// parseFusions returns the fusions of the given names, none for all.
+func parseFusions(names []string) ([]backends.Fusion, error) {
+	var fusions []backends.Fusion
+	for _, name := range names {
+		f, ok := backends.ParseFusion(name)
+		switch {
+		case name == allFusions:
+			return nil, nil
+		case !ok:
+			return nil, usagef("--no-fusion: no fusion %q, there are %v", name, backends.Fusions())
+		}
+		fusions = append(fusions, f)
+	}
+	return fusions, nil
 }
 
 // open opens the model, with a bar on a terminal, and returns how long that took.
@@ -93,7 +123,7 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 	options = append(options, more...)
 	var model *tenon.Model
 	if m.path == "" {
-		model, err = openGopher(options, len(more) == 0)
+		model, err = openGopher(options, len(more) == 0 && !m.plain)
 	} else {
 		model, err = tenon.Open(m.path, options...)
 	}

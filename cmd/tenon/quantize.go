@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenon-go/tenon/gguf"
+	"github.com/tenon-go/tenon/internal/recipe"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -50,8 +51,8 @@ A TYPE that names a tensor type is used for all of them; one that ends in _S, _M
 gives matrices that matter more a larger type. Where rows do not divide into blocks of the type another
 one is used, and stderr says which.
 
-Tensor types: ` + strings.Join(recipeNames(false), " ") + `
-Mixes:        ` + strings.Join(recipeNames(true), " "),
+Tensor types: ` + strings.Join(recipe.Names(false), " ") + `
+Mixes:        ` + strings.Join(recipe.Names(true), " "),
 		Example: `  tenon quantize --type Q8_0 model-f16.gguf model-q8_0.gguf
   tenon quantize --type Q4_K_M model-f16.gguf model-q4_k_m.gguf`,
 		Args: wantArgs("IN", "OUT"),
@@ -68,8 +69,7 @@ Mixes:        ` + strings.Join(recipeNames(true), " "),
 	f.BoolVar(&q.pure, "pure", false, "of a mix take the main type for all matrices")
 	f.IntVarP(&q.threads, "threads", "t", 0, "CPU threads (0: one for each core)")
 	f.BoolVar(&q.asJSON, "json", false, "print the result as one JSON document")
-	names := append(recipeNames(false), recipeNames(true)...)
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(recipeNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -100,7 +100,7 @@ func (a *app) quantize(ctx context.Context, q *quantizeFlags, in, out string) er
 	for _, c := range choices {
 		sources = append(sources, work.source(c))
 	}
-	err = gguf.WriteFile(out, outMetadata(f, plan.fileType), sources)
+	err = gguf.WriteFile(out, outMetadata(f, plan.FileType), sources)
 	bar.clear()
 	if err != nil {
 		return err

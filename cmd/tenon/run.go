@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ type runFlags struct {
 	prompt   string
 	prompted bool // a prompt was given, though it may be empty
 	options  tenon.GenerateOptions
+	state    string // file of --state
 	asJSON   bool
 }
 
@@ -39,7 +42,8 @@ Without a prompt one is read from stdin, less one line end at its end. If stdin 
 that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl-D ends the command.`,
 		Example: `  tenon run "func (b *Buffer) WriteString("
   tenon run -m model.gguf -p "Once upon a time" -n 100
-  tenon run -m model.gguf --temp 0 < prompt.txt`,
+  tenon run -m model.gguf --temp 0 < prompt.txt
+  tenon run -m model.gguf --state story.state -p "Once upon a time" -n 50; tenon run -m model.gguf --state story.state -n 50`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("unexpected argument %q: a prompt of several words needs quotes", args[1])
@@ -65,6 +69,7 @@ that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl
 	f.BoolVar(&r.options.IgnoreEOS, "ignore-eos", false, "go on after tokens that end a text")
 	f.BoolVar(&r.options.ParseSpecial, "parse-special", false, "take the names of control tokens in the prompt for the tokens")
 	f.BoolVar(&r.options.Special, "special", false, "print control tokens too")
+	f.StringVar(&r.state, "state", "", "`FILE` from which to restore the text so far, if it is there, and to which to save it at the end; without a prompt the text goes on")
 	f.BoolVar(&r.asJSON, "json", false, "give the timings as one JSON document")
 	r.sampling.add(cmd)
 	r.spec.add(cmd)
@@ -89,13 +94,26 @@ func (a *app) run(ctx context.Context, r *runFlags) error {
 	if err != nil {
 		return err
 	}
-	interactive := !r.prompted && isTerminal(a.stdin)
-	if !r.prompted && !interactive {
+	if r.state != "" {
+		if len(speculation) > 0 {
+			return usagef("--state cannot save what a draft keeps: leave out --spec-draft-model and --spec-type")
+		}
+		r.model.plain = true
+	}
+	goesOn, err := r.goesOn()
+	if err != nil {
+		return err
+	}
+	interactive := !r.prompted && !goesOn && isTerminal(a.stdin)
+	if interactive && r.state != "" {
+		return usagef("there is no --state file yet: a prompt is needed")
+	}
+	if !r.prompted && !interactive && !(goesOn && isTerminal(a.stdin)) {
 		if r.prompt, err = readPrompt(a.stdin); err != nil {
 			return err
 		}
 	}
-	if !interactive && r.prompt == "" {
+	if !interactive && r.prompt == "" && !goesOn {
 		return tenon.ErrEmpty
 	}
 	var m *tenon.Model
@@ -120,6 +138,22 @@ func (a *app) run(ctx context.Context, r *runFlags) error {
 	})
 }
 
+// goesOn reports whether there is a state to go on from.
+func (r *runFlags) goesOn() (bool, error) {
+	if r.state == "" {
+		return false, nil
+	}
+	switch info, err := os.Stat(r.state); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !info.Mode().IsRegular():
+		return false, usagef("--state: %s is no file", r.state)
+	}
+	return true, nil
+}
+
 // readPrompt reads all of stdin.
 func readPrompt(stdin io.Reader) (string, error) {
 	b, err := io.ReadAll(stdin)
@@ -136,13 +170,29 @@ func (a *app) complete(ctx context.Context, r *runFlags, m *tenon.Model, prompt 
 	opt := r.options
 	var stats tenon.Stats
 	opt.Stats = &stats
-	err := a.print(ctx, m, prompt, opt)
+	err := a.printSaved(ctx, r.state, m, prompt, opt)
 	if err != nil && ctx.Err() == nil {
 		return samplingError(fullError(err)) // a bias for a token that the model does not have shows itself only now
 	}
 	return errors.Join(err, a.report(r, runReport{
 		Load: loading, Stats: stats, Memory: m.Memory(), Seed: seedText(opt.Sampling),
 	}))
+}
+
+// printSaved is print with a state file, if there is a path for one.
+func (a *app) printSaved(ctx context.Context, path string, m *tenon.Model, prompt string, opt tenon.GenerateOptions) error {
+	if path == "" {
+		return a.print(ctx, m, prompt, opt)
+	}
+	state, err := openStateFile(path)
+	if err != nil {
+		return err
+	}
+	state.set(&opt)
+	if err = a.print(ctx, m, prompt, opt); err != nil && errors.Is(err, engine.ErrState) {
+		err = fmt.Errorf("--state %s: %w", path, err)
+	}
+	return errors.Join(err, state.close(err == nil))
 }
 
 // print writes the text to stdout as it comes.
@@ -181,6 +231,7 @@ type runReport struct {
 type runFacts struct {
 	LoadSeconds float64               `json:"loadSeconds,omitempty"`
 	Prompt      stepFacts             `json:"prompt"`
+	Restored    int                   `json:"restored,omitempty"` // tokens of the prompt that came from a state file
 	Generated   stepFacts             `json:"generated"`
 	Finish      tenon.Finish          `json:"finish,omitempty"`
 	Speculation *specFacts            `json:"speculation,omitempty"`
@@ -207,7 +258,8 @@ func (a *app) report(r *runFlags, rep runReport) error {
 	s := rep.Stats
 	facts := runFacts{
 		LoadSeconds: rep.Load.Seconds(),
-		Prompt:      newStepFacts(s.PromptTokens, s.Prompt),
+		Prompt:      newStepFacts(s.PromptTokens-s.Restored, s.Prompt),
+		Restored:    s.Restored,
 		Generated:   newStepFacts(s.Tokens, s.Generate),
 		Finish:      s.Finish, Seed: rep.Seed, Memory: rep.Memory, Speculation: newSpecFacts(s.Spec),
 	}
@@ -223,6 +275,9 @@ func (a *app) report(r *runFlags, rep runReport) error {
 		t.row("load", fmt.Sprintf("%.3f s", facts.LoadSeconds))
 	}
 	t.row("prompt", facts.Prompt)
+	if s.Restored > 0 {
+		t.row("restored", plural(s.Restored, "token"))
+	}
 	t.row("generated", facts.Generated)
 	if s.Finish != "" {
 		t.row("finish", s.Finish)

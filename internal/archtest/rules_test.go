@@ -55,10 +55,12 @@ var rules = map[string]rule{
 	// Tools know nothing of the house, so that every room may use them: see isTool.
 	"internal/archtest":   {nil, ""},
 	"internal/cast":       {nil, ""},
+	"internal/frames":     {nil, ""},
 	"internal/mmap":       {nil, ""},
 	"internal/opsdoc":     {nil, ""}, // a test alone
 	"internal/testcorpus": {nil, ""},
 
+	"internal/recipe":    {[]string{"tensor"}, "names of types, no files"},
 	"internal/opcorpus":  {[]string{"gguf", "tensor", "tensor/quant"}, "reads cases and runs none"},
 	"internal/tinymodel": {[]string{"gguf", "tensor", "tensor/quant"}, "writes small models for tests"},
 }

@@ -1,16 +1,15 @@
-package main
+package recipe
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/tensor"
 )
 
 // mix returns the type of a matrix in one of the layers, or base. The choices are those of llama.cpp, so
 // that a name stands for the same file with both; they come from measurements of perplexity.
-type mix func(m *mixModel, base tensor.DType, w layerWeight) tensor.DType
+type mix func(m *Model, base tensor.DType, w layerWeight) tensor.DType
 
 // layerWeight is a matrix of a layer.
 type layerWeight struct {
@@ -18,55 +17,40 @@ type layerWeight struct {
 	layer int
 }
 
-// mixModel is what the mixes ask about a model.
-type mixModel struct {
-	tied    bool // there is no output matrix: the token embeddings serve for it
-	layers  int
-	experts int
-	shared  int // query heads for each head of keys and values
+// Model is what the mixes ask about a model. What is 0 plays no part.
+type Model struct {
+	Tied    bool // there is no output matrix: the token embeddings serve for it
+	Layers  int
+	Experts int
+	Shared  int // query heads for each head of keys and values
 }
 
-// newMixModel reads what f says; what it does not say plays no part.
-func newMixModel(f *gguf.File) *mixModel {
-	arch, _ := f.StringOr("general.architecture", "")
-	s := f.Section(arch)
-	m := &mixModel{layers: s.IntOr("block_count", 0), experts: s.IntOr("expert_count", 0)}
-	// Heads can be given layer by layer: the first layer stands for all.
-	if m.layers > 0 && s.Has("attention.head_count") {
-		heads := s.IntPerLayer("attention.head_count", m.layers)
-		shared := s.IntPerLayerOr("attention.head_count_kv", m.layers, 0)
-		if s.Err() == nil && len(heads) > 0 && shared[0] > 0 {
-			m.shared = heads[0] / shared[0]
-		}
+// TypeOf returns the type that the named matrix of m should have: Fit says whether its rows can.
+func (r Recipe) TypeOf(m *Model, name string) tensor.DType {
+	if r.mix == nil {
+		return r.Base
 	}
-	_, hasOutput := f.Tensor(outputName)
-	m.tied = !hasOutput
-	return m
-}
-
-// typeOf returns the type of the named matrix in a mix.
-func (m *mixModel) typeOf(p *quantizePlan, name string) tensor.DType {
-	if name == outputName || name == embdName && m.tied {
+	if name == Output || name == Embeddings && m.Tied {
 		return tensor.Q6_K // what every logit passes through
 	}
 	w, ok := parseLayerWeight(name)
 	if !ok {
-		return p.base
+		return r.Base
 	}
-	if m.experts == 8 {
+	if m.Experts == 8 {
 		// Beside eight experts the attention is small, and it is worth its bytes.
 		switch w.role {
 		case "attn_v", "attn_k":
 			return tensor.Q8_0
 		case "attn_output":
-			if p.base == tensor.Q3_K || p.base == tensor.Q4_K {
+			if r.Base == tensor.Q3_K || r.Base == tensor.Q4_K {
 				return tensor.Q5_K
 			}
 		}
 	}
-	typ := p.mix(m, p.base, w)
+	typ := r.mix(m, r.Base, w)
 	// Of a large model with eight queries to a head, the values are few and used often.
-	if w.role == "attn_v" && m.layers == 80 && m.shared >= 8 && (typ == tensor.Q3_K || typ == tensor.Q4_K) {
+	if w.role == "attn_v" && m.Layers == 80 && m.Shared >= 8 && (typ == tensor.Q3_K || typ == tensor.Q4_K) {
 		return tensor.Q5_K
 	}
 	return typ
@@ -85,20 +69,20 @@ func parseLayerWeight(name string) (layerWeight, bool) {
 }
 
 // early reports whether w is in the first one-eighth of the layers.
-func (m *mixModel) early(w layerWeight) bool { return w.layer < m.layers/8 }
+func (m *Model) early(w layerWeight) bool { return w.layer < m.Layers/8 }
 
 // sensitive reports whether w is in a layer that gets more bits: the first and the last eighth, and every
 // third in between.
-func (m *mixModel) sensitive(w layerWeight) bool {
-	eighth := m.layers / 8
-	return w.layer < eighth || w.layer >= 7*m.layers/8 || (w.layer-eighth)%3 == 2
+func (m *Model) sensitive(w layerWeight) bool {
+	eighth := m.Layers / 8
+	return w.layer < eighth || w.layer >= 7*m.Layers/8 || (w.layer-eighth)%3 == 2
 }
 
 // mixSmall is Q3_K_S and Q5_K_S: one type in all layers.
-func mixSmall(_ *mixModel, base tensor.DType, _ layerWeight) tensor.DType { return base }
+func mixSmall(_ *Model, base tensor.DType, _ layerWeight) tensor.DType { return base }
 
 // mixMedium is Q4_K_M and Q5_K_M.
-func mixMedium(m *mixModel, base tensor.DType, w layerWeight) tensor.DType {
+func mixMedium(m *Model, base tensor.DType, w layerWeight) tensor.DType {
 	switch {
 	case (w.role == "attn_v" || w.role == "ffn_down") && m.sensitive(w):
 		return tensor.Q6_K
@@ -110,14 +94,14 @@ func mixMedium(m *mixModel, base tensor.DType, w layerWeight) tensor.DType {
 	return base
 }
 
-func mixQ4KS(m *mixModel, base tensor.DType, w layerWeight) tensor.DType {
+func mixQ4KS(m *Model, base tensor.DType, w layerWeight) tensor.DType {
 	if w.role == "attn_v" && w.layer < 4 || w.role == "ffn_down" && m.early(w) {
 		return tensor.Q5_K
 	}
 	return base
 }
 
-func mixQ3KM(m *mixModel, base tensor.DType, w layerWeight) tensor.DType {
+func mixQ3KM(m *Model, base tensor.DType, w layerWeight) tensor.DType {
 	switch w.role {
 	case "attn_v":
 		if w.layer < 2 {
@@ -125,7 +109,7 @@ func mixQ3KM(m *mixModel, base tensor.DType, w layerWeight) tensor.DType {
 		}
 		return tensor.Q4_K
 	case "ffn_down":
-		if w.layer < m.layers/16 {
+		if w.layer < m.Layers/16 {
 			return tensor.Q5_K
 		}
 		return tensor.Q4_K
@@ -135,7 +119,7 @@ func mixQ3KM(m *mixModel, base tensor.DType, w layerWeight) tensor.DType {
 	return base
 }
 
-func mixQ3KL(_ *mixModel, base tensor.DType, w layerWeight) tensor.DType {
+func mixQ3KL(_ *Model, base tensor.DType, w layerWeight) tensor.DType {
 	switch w.role {
 	case "attn_v", "ffn_down", "attn_output":
 		return tensor.Q5_K

@@ -1,0 +1,460 @@
+package cpu
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/tenon-go/tenon/tensor"
+)
+
+const (
+	// panelTokens is the fewest tokens of a plane that are worth turning: with fewer, much of a tile is empty
+	// and decoding a row costs more than it saves.
+	panelTokens = 12
+	// expertTokens is the same for the mean of a mixture's experts.
+	expertTokens = 6
+	// chunkBytes bounds the codes of a chunk: they stay in the second cache, beside two groups of tokens.
+	chunkBytes = 640 << 10
+	chunkRows  = 96 // and a chunk is not larger than this, so that there are enough of them
+)
+
+// many is a product of weights with many tokens, made by panel units.
+type many struct {
+	c     *compiler
+	u     *panelUnits
+	shape panelShape
+	k, m  int // elements of a row, tokens of a plane
+	a, x  operand
+
+	groups, groupBytes int // of a plane, and the bytes of each
+	tokens             int // byte offset in the shared scratch of the turned tokens
+	records, stride    int // and of their records, where they are rounded
+
+	// A chunk's parts in a worker's floats.
+	rows, qStride, scaleStride int
+	q, scales, out, decoded    int
+}
+
+// newMany returns the product of sources 0 and 1 with panel units, or nil if there are none for it.
+func (c *compiler) newMany(isExact bool) *many {
+	a, x := c.src[0], c.src[1]
+	u := c.u.panel
+	if u == nil {
+		return nil
+	}
+	d := &many{c: c, u: u, shape: u.shape(a.t.Type), k: x.t.Shape[0], m: x.t.Shape[1], a: a, x: x}
+	_, size := a.t.Type.Block()
+	if d.shape == noPanel || isExact || !d.shape.bfloats() && a.t.Stride[0] != size {
+		d.shape = panelFloats
+	}
+	if u.tile[d.shape][0] == nil || max(len(x.p), x.t.Shape.Rows()*d.form().stride(d.k)) > math.MaxInt32 {
+		return nil // lanes are 32 bits
+	}
+	switch d.shape {
+	case panelFloats:
+		d.groupBytes = 4 * d.k * groupTokens
+	case panelBF16:
+		d.groupBytes = 2 * up32(d.k) * groupTokens
+	case panelBF16x3:
+		d.groupBytes = 4 * up32(d.k) * groupTokens
+	default:
+		d.groupBytes = d.k / 32 * tokenBlock
+	}
+	return d
+}
+
+// many adds the product of sources 0 and 1 with panel units, and reports whether it is one for them.
+func (c *compiler) many(isExact bool) bool {
+	dst, a, x := c.dst, c.src[0], c.src[1]
+	if x.t.Shape[1] < panelTokens {
+		return false
+	}
+	d := c.newMany(isExact)
+	if d == nil {
+		return false
+	}
+	d.groups = (d.m + groupTokens - 1) / groupTokens
+	planes := x.t.Shape.Rows() / d.m
+	d.round()
+	d.tokens = c.common(planes * d.groups * d.groupBytes)
+	pieces := max(1, min(d.k/256, 4*c.dev.team.size/(planes*d.groups))) // of a group, where there are few
+	c.step(func(w *worker) {
+		for {
+			i, _, ok := w.next(planes*d.groups*pieces, 1)
+			if !ok {
+				return
+			}
+			group := i / pieces
+			first, at := group/d.groups*d.m, group%d.groups*groupTokens
+			for l := range w.rows {
+				w.rows[l] = int32(first + at)
+				if at+l < d.m { // beyond the last token it is the first one again
+					w.rows[l] += int32(l)
+				}
+			}
+			d.turn(w, group, i%pieces, pieces)
+		}
+	})
+	d.chunk()
+	n, p2 := dst.t.Shape[0], dst.t.Shape[2]
+	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
+	chunks := (n + d.rows - 1) / d.rows
+	c.step(func(w *worker) {
+		for {
+			item, _, ok := w.next(planes*chunks, 1)
+			if !ok {
+				return
+			}
+			plane := item / chunks
+			i2, i3 := plane%p2, plane/p2
+			i := item % chunks * d.rows
+			rows := min(d.rows, n-i)
+			d.take(w, a.at(i, i2/r2, i3/r3), rows)
+			for g := 0; g < d.groups; {
+				both := d.multiply(w, plane*d.groups+g, min(2, d.groups-g), rows)
+				at := dst.at(g*groupTokens, i2, i3) + 4*i
+				d.spread(w, rows, 0, min(both*groupTokens, d.m-g*groupTokens), dst.p[at:], dst.t.Stride[1])
+				g += both
+			}
+		}
+	})
+	return true
+}
+
+// manyID is many for a mixture of experts: the pairs of an expert are what tokens are there. A group has
+// pairs of one expert alone.
+func (c *compiler) manyID(isExact bool, pairs *expertGroups) bool {
+	dst, a, x := c.dst, c.src[0], c.src[1]
+	n, used, xRows, experts := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1], a.t.Shape[2]
+	if pairs.pairs < expertTokens*experts {
+		return false
+	}
+	d := c.newMany(isExact)
+	if d == nil {
+		return false
+	}
+	d.round()
+	most := min(pairs.pairs, pairs.pairs/groupTokens+experts)
+	d.tokens = c.common(most * d.groupBytes)
+	c.step(func(w *worker) {
+		for {
+			i, _, ok := w.next(most, 1)
+			if !ok {
+				return
+			}
+			order := pairs.group(w, i)
+			if len(order) == 0 {
+				return
+			}
+			for l := range w.rows {
+				p := int(order[0])
+				if l < len(order) {
+					p = int(order[l])
+				}
+				w.rows[l] = int32(p/used*xRows + p%used%xRows)
+			}
+			d.turn(w, i, 0, 1)
+		}
+	})
+	d.chunk()
+	chunks := (n + d.rows - 1) / d.rows
+	c.step(func(w *worker) {
+		for {
+			item, _, ok := w.next(experts*chunks, 1)
+			if !ok {
+				return
+			}
+			e, i := item/chunks, item%chunks*d.rows
+			order := pairs.of(w, e)
+			if len(order) == 0 {
+				continue
+			}
+			rows := min(d.rows, n-i)
+			d.take(w, a.at(i, e, 0), rows)
+			for g := pairs.firstGroup(w, e); len(order) > 0; {
+				both := d.multiply(w, g, min(2, (len(order)+groupTokens-1)/groupTokens), rows)
+				some := order[:min(both*groupTokens, len(order))]
+				for l, p := range some {
+					d.spread(w, rows, l, 1, dst.p[dst.at(int(p)%used, int(p)/used, 0)+4*i:], 0)
+				}
+				order = order[len(some):]
+				g += both
+			}
+		}
+	})
+	return true
+}
+
+// round adds the step that writes the tokens' records, unless they are floats that lie ready.
+func (d *many) round() {
+	c, x, k := d.c, d.x, d.k
+	rows := x.t.Shape.Rows()
+	d.records = -1
+	if f := d.form(); f != floats || !x.packedF32() {
+		own := c.scratch(k)
+		d.stride = f.stride(k)
+		d.records = c.common(rows * d.stride)
+		c.eachRow(rows, k, func(w *worker, j int) {
+			at := d.records + j*d.stride
+			rec, v := w.shared[at:at+f.bytes(k)], x.floats(x.row(j), w.floats[own:])
+			if f == bfloats {
+				d.split(w, rec, v, 2*up32(k))
+				return
+			}
+			c.u.round[f](rec, v)
+		})
+	}
+}
+
+// split rounds x to bfloat16, and what is left of it, low bytes further, unless low is 0. Behind both it
+// leaves zeros up to a multiple of 32.
+func (d *many) split(w *worker, to []byte, x []float32, low int) {
+	p := &w.spread
+	whole := len(x) / 16
+	p.q, p.low = &to[0], low
+	if whole > 0 {
+		p.x, p.n = (*byte)(unsafe.Pointer(&x[0])), whole
+		d.u.split(p)
+	}
+	if len(x)%32 == 0 {
+		return
+	}
+	end := &w.tail
+	clear(end[:])
+	copy(end[:], x[16*whole:])
+	p.q, p.x, p.n = &to[32*whole], (*byte)(unsafe.Pointer(&end[0])), up32(len(x))/16-whole
+	d.u.split(p)
+}
+
+func (d *many) form() form {
+	switch {
+	case d.shape == panelFloats:
+		return floats
+	case d.shape.bfloats():
+		return bfloats
+	}
+	return blocks32
+}
+
+// turn turns one piece of a group of tokens, those of the rows in w.rows.
+func (d *many) turn(w *worker, group, piece, pieces int) {
+	lane := &w.lanes
+	var from *byte
+	for i, j := range w.rows {
+		var p *byte
+		if d.records >= 0 {
+			p = &w.shared[d.records+int(j)*d.stride]
+		} else {
+			p = &d.x.p[d.x.row(int(j))]
+		}
+		if i == 0 {
+			from = p
+		}
+		lane[i] = int32(uintptr(unsafe.Pointer(p)) - uintptr(unsafe.Pointer(from)))
+	}
+	to := w.shared[d.tokens+group*d.groupBytes:][:d.groupBytes]
+	p := &w.panel
+	p.lanes = lane
+	if d.shape == panelFloats {
+		k0, k1 := d.k*piece/pieces, d.k*(piece+1)/pieces
+		p.q, p.n, p.flip, p.outStride = (*byte)(unsafe.Add(unsafe.Pointer(from), 4*k0)), k1-k0, 0, 64
+		p.out = &f32s(to[64*k0:])[0]
+		d.u.pack(p)
+		return
+	}
+	if d.shape.bfloats() {
+		pairs := up32(d.k) / 2
+		n0, n1 := pairs*piece/pieces, pairs*(piece+1)/pieces
+		p.n, p.flip, p.outStride = n1-n0, 0, 64
+		for at := 0; at < d.groupBytes; at += 64 * pairs { // what is rounded, and what is left
+			p.q = (*byte)(unsafe.Add(unsafe.Pointer(from), at/16+4*n0))
+			p.out = &f32s(to[at+64*n0:])[0]
+			d.u.pack(p)
+		}
+		return
+	}
+	blocks := d.k / 32
+	for b := blocks * piece / pieces; b < blocks*(piece+1)/pieces; b++ {
+		out := to[b*tokenBlock:][:tokenBlock]
+		p.q, p.n, p.flip, p.outStride = (*byte)(unsafe.Add(unsafe.Pointer(from), 32*b)), 8, d.u.flip, 64
+		p.out = &f32s(out)[0]
+		d.u.pack(p)
+		p.q, p.n, p.flip = (*byte)(unsafe.Add(unsafe.Pointer(from), d.k+4*b)), 1, 0
+		p.out = &f32s(out[atScales:])[0]
+		d.u.pack(p)
+		if d.shape == panel32Least {
+			p.q = (*byte)(unsafe.Add(unsafe.Pointer(from), d.k+d.k/8+4*b))
+			p.out = &f32s(out[atSums:])[0]
+			d.u.pack(p)
+			scale, sum, whole := f32s(out[atScales:atSums]), f32s(out[atSums:]), i32s(out[atSums:])
+			for i, s := range scale {
+				sum[i] = float32(whole[i]) * s
+			}
+		}
+	}
+}
+
+// chunk lays out what a worker needs for a chunk of rows.
+func (d *many) chunk() {
+	tile := d.u.rows[d.shape]
+	elem := 1
+	switch d.shape {
+	case panelFloats, panelBF16x3:
+		elem = 4
+	case panelBF16:
+		elem = 2
+	}
+	n := d.a.t.Shape[1]
+	rows := min(chunkRows, max(tile, chunkBytes/(elem*d.k)))
+	rows = min(rows, max(tile, n/(4*d.c.dev.team.size)))
+	d.rows = (rows + tile - 1) / tile * tile
+	// A cache line more than a row, so that rows do not meet in the same sets of the cache.
+	d.qStride = elem*up32(d.k) + 64
+	switch {
+	case d.shape.codes():
+		d.scaleStride = d.k/d.shape.elems()*d.shape.entry() + 64
+	case d.shape.bfloats(): // one row at a time
+		if s := codeShape(d.a.t.Type); s.codes() {
+			d.decoded = d.c.scratch(d.k/4 + d.k/s.elems()*s.entry()/4)
+		} else {
+			d.decoded = d.c.scratch(d.k)
+		}
+	}
+	d.q = d.c.scratch(d.rows * d.qStride / 4)
+	d.scales = d.c.scratch(d.rows * d.scaleStride / 4)
+	d.out = d.c.scratch((d.rows + 16) * 2 * groupTokens)
+}
+
+// take takes some rows of weights apart, the first at byte offset off.
+func (d *many) take(w *worker, off, rows int) {
+	for r := range rows {
+		d.row(w, r, off+r*d.a.t.Stride[1])
+	}
+}
+
+// multiply computes the chunk's rows with one or two groups of tokens, from group g on, and returns how
+// many. The results are in the scratch.
+func (d *many) multiply(w *worker, g, most, rows int) (groups int) {
+	shape, tile := d.shape, d.u.rows[d.shape]
+	p := &w.panel
+	p.qStride, p.scaleStride, p.outStride = d.qStride, d.scaleStride, 2*groupTokens*4
+	p.group, p.n = d.groupBytes, d.k/32
+	if shape == panelFloats {
+		p.n = d.k
+	}
+	if shape.bfloats() {
+		p.n, p.low, p.xLow, p.config = up32(d.k)/32, 2*up32(d.k), d.groupBytes/2, &d.u.config[0]
+	}
+	groups = 1
+	if d.u.tile[shape][1] != nil && most > 1 {
+		groups = 2
+	}
+	f := d.u.tile[shape][groups-1]
+	p.x = &w.shared[d.tokens+g*d.groupBytes]
+	for r := 0; r < rows; r += tile {
+		p.q = (*byte)(unsafe.Pointer(&w.floats[d.q+r*d.qStride/4]))
+		if shape.codes() {
+			p.scales = (*byte)(unsafe.Pointer(&w.floats[d.scales+r*d.scaleStride/4]))
+		}
+		p.out = &w.floats[d.out+r*2*groupTokens]
+		f(p)
+	}
+	return groups
+}
+
+// spread moves the results of n tokens from token t on from the scratch to dst.
+func (d *many) spread(w *worker, rows, t, n int, dst []byte, dstStride int) {
+	_ = dst[(n-1)*dstStride+4*rows-1]
+	p := &w.spread
+	p.lanes, p.outStride, p.n = &spreadLanes, dstStride, n
+	for r := 0; r < rows; r += 16 {
+		p.flip = 1<<min(16, rows-r) - 1
+		p.x = (*byte)(unsafe.Pointer(&w.floats[d.out+r*2*groupTokens+t]))
+		p.out = &f32s(dst[4*r:])[0]
+		d.u.spread(p)
+	}
+}
+
+// spreadLanes is how far apart rows of results lie in the scratch.
+var spreadLanes = func() (lanes [16]int32) {
+	for i := range lanes {
+		lanes[i] = int32(i * 2 * groupTokens * 4)
+	}
+	return lanes
+}()
+
+// row makes the row of weights at byte offset off ready, as row r of the chunk.
+func (d *many) row(w *worker, r, off int) {
+	switch to := w.floats[d.q+r*d.qStride/4:]; {
+	case d.shape.codes():
+		scales := f32Bytes(w.floats[d.scales+r*d.scaleStride/4:][:d.scaleStride/4])
+		d.apart(w, d.shape, off, (*byte)(unsafe.Pointer(&to[0])), scales)
+		if d.u.flip != 0 {
+			p := &w.unpacking
+			p.n = d.k / 32
+			if d.shape == panel16 {
+				d.u.sums16(p)
+			} else {
+				d.u.sums32(p)
+			}
+		}
+	case d.shape.bfloats():
+		d.bfloats(w, f32Bytes(to[:up32(d.k)/(2/d.parts())]), off)
+	default:
+		if v := d.a.floats(off, to[:d.k]); &v[0] != &to[0] {
+			copy(to, v)
+		}
+	}
+}
+
+// parts is how many bfloat16 a number is.
+func (d *many) parts() int {
+	if d.shape == panelBF16x3 {
+		return 2
+	}
+	return 1
+}
+
+// apart takes the row at byte offset off apart, into codes at q and entries of scales.
+func (d *many) apart(w *worker, shape panelShape, off int, q *byte, scales []byte) {
+	t := d.a.t.Type
+	elems, size := t.Block()
+	row := d.a.p[off:][:d.k/elems*size]
+	p := &w.unpacking
+	p.w, p.n, p.entry = &row[0], d.k/elems, shape.entry()
+	p.q, p.scales = q, &scales[0]
+	d.u.codes[t](p)
+	switch {
+	case elems == 256:
+		superScales(t, row, scales, shape)
+	case t == tensor.MXFP4:
+		for b := range p.n {
+			f32s(scales[8*b:])[1] = mxfp4Half[row[17*b]]
+		}
+	}
+}
+
+// bfloats makes bfloat16 of the row at byte offset off.
+func (d *many) bfloats(w *worker, to []byte, off int) {
+	t := d.a.t.Type
+	own := w.floats[d.decoded:]
+	if _, size := t.Block(); d.a.t.Stride[0] == size {
+		if t == tensor.BF16 {
+			clear(to[copy(to, d.a.p[off:][:2*d.k]):])
+			return
+		}
+		if shape := codeShape(t); shape.codes() {
+			q, scales := (*byte)(unsafe.Pointer(&own[0])), f32Bytes(own[d.k/4:])
+			d.apart(w, shape, off, q, scales)
+			p := &w.spread
+			p.q, p.scales, p.out, p.n = q, &scales[0], &f32s(to)[0], d.k/32
+			d.u.scale[shape](p)
+			return
+		}
+	}
+	low := 0
+	if d.shape == panelBF16x3 {
+		low = 2 * up32(d.k)
+	}
+	d.split(w, to, d.a.floats(off, own[:d.k]), low)
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package tenon_test
+
+import "testing"
+
+func evict(*testing.B, string) bool { return false }
