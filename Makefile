@@ -21,7 +21,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 # from one to the other.
 RACE := . backends backends/cpu backends/sim backends/vulkan buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test vulkan arm64 invariants examples corpus race fuzz
+STEPS    := lint vet cross test arm64 vulkan invariants examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
