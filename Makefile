@@ -1,6 +1,7 @@
 # `make check` is everything that CI runs; each of its steps is a target of its own.
 #
 #	make test                    the tests of both modules, without the reference corpus
+#	make vulkan                  the Vulkan backend with checks of what Go and C share
 #	make examples                the modules in examples/, each as if in a repository of its own
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
@@ -13,14 +14,14 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 # The library and the command are two modules, joined by go.work.
 ALL := ./... ./cmd/...
 
-# Cross-compiled, linked and vetted. Nothing here needs a C compiler but the race detector.
+# Cross-compiled, linked and vetted. Nothing here needs a C compiler but the race detector and the Vulkan backend.
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 
 # Under the race detector everything is many times slower, so it gets what has goroutines or hands memory
 # from one to the other.
-RACE := . backends backends/cpu backends/sim buffer engine kv sample sched spec tensor tokenizer
+RACE := . backends backends/cpu backends/sim backends/vulkan buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test arm64 invariants examples corpus race fuzz
+STEPS    := lint vet cross test arm64 vulkan invariants examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
@@ -56,6 +57,12 @@ cross:
 
 test:
 	TENON_CORPUS= go test $(ALL)
+
+# What a C compiler adds: the Vulkan backend vetted, and run with what watches over memory that Go and C share. Its tests skip without a
+# device, unless TENON_DEMAND_VULKAN is set.
+vulkan:
+	CGO_ENABLED=1 go vet ./backends/vulkan/...
+	CGO_ENABLED=1 GOEXPERIMENT=cgocheck2 MALLOC_PERTURB_=165 GOGC=1 go test -short ./backends/vulkan/...
 
 # The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.
 arm64:

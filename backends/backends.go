@@ -49,7 +49,7 @@ type Info struct {
 	Kind        DeviceKind
 	MemoryTotal int64  // in bytes, 0 if unknown
 	MemoryFree  int64  // in bytes, at the time of the call; 0 if unknown
-	PhysicalID  string // such as a PCI address: equal for one card behind two APIs; empty if unknown
+	PhysicalID  string // a PCI address such as "0000:01:00.0" or what else is equal for one card behind two APIs; empty if unknown
 	Driver      string // name and version
 	Features    []string
 }

@@ -111,8 +111,12 @@ func entries() []entry {
 }
 
 // Open returns the device of the given name, such as "Vulkan0" or "CPU". It probes only the backends
-// whose name the device's begins with. Errors: ErrNoDevice, with the names that there are.
+// whose name the device's begins with. A physical identity, such as "0000:01:00.0", is a name too: that of
+// the card's device of the preferred backend, for which all are probed. Errors: ErrNoDevice, with the names that there are.
 func Open(name string) (Device, error) {
+	if strings.Contains(name, ":") {
+		return openCard(name)
+	}
 	var known []string
 	var reasons []error
 	for _, e := range entries() {
@@ -141,4 +145,30 @@ func Open(name string) (Device, error) {
 		err = fmt.Errorf("%w (%w)", err, errors.Join(reasons...))
 	}
 	return nil, err
+}
+
+// openCard returns the device of the preferred backend that a card has.
+func openCard(id string) (Device, error) {
+	var known []string
+	for _, f := range Probe() {
+		for _, d := range f.Devices {
+			info := d.Info()
+			if strings.EqualFold(info.PhysicalID, id) {
+				return d, nil
+			}
+			if info.PhysicalID != "" {
+				known = append(known, info.Owner.Device+" at "+info.PhysicalID)
+			}
+		}
+	}
+	if len(known) == 0 {
+		known = append(known, "no card that tells its identity")
+	}
+	return nil, fmt.Errorf("backends: %w: %q; there are %s", ErrNoDevice, id, strings.Join(known, ", "))
+}
+
+// SameCard reports whether two devices are one piece of hardware behind two APIs or drivers. They are
+// two owners all the same: neither can use the other's memory, and both take from one.
+func SameCard(a, b Info) bool {
+	return a.Owner != b.Owner && a.PhysicalID != "" && strings.EqualFold(a.PhysicalID, b.PhysicalID)
 }

@@ -239,3 +239,43 @@ func TestDeviceKinds(t *testing.T) {
 		}
 	}
 }
+
+// card is a fake with a physical identity.
+type card struct {
+	fake
+	id string
+}
+
+func (c card) Info() Info {
+	i := c.fake.Info()
+	i.PhysicalID = c.id
+	return i
+}
+
+func TestOpenByCard(t *testing.T) {
+	emptyRegistry(t)
+	add := func(name string, priority int, ds ...Device) {
+		Register(Backend{Name: name, Priority: priority, Probe: func() ([]Device, error) { return ds, nil }})
+	}
+	add("Vulkan", 10, card{fake{name: "Vulkan0"}, "0000:01:00.0"}, card{fake{name: "Vulkan1"}, "0000:0A:00.0"})
+	add("ROCm", 20, card{fake{name: "ROCm0"}, "0000:01:00.0"})
+	add("CPU", 0, card{fake{name: "CPU"}, ""})
+	for id, want := range map[string]string{"0000:01:00.0": "ROCm0", "0000:0a:00.0": "Vulkan1"} {
+		if d, err := Open(id); err != nil || d.Info().Owner.Device != want {
+			t.Errorf("%s: %v, %v, want %s", id, d, err, want)
+		}
+	}
+	if _, err := Open("0000:02:00.0"); !errors.Is(err, ErrNoDevice) || !strings.Contains(err.Error(), "Vulkan1 at 0000:0A:00.0") {
+		t.Errorf("a card that is not there: %v", err)
+	}
+	infos := map[string]Info{}
+	for _, f := range Probe() {
+		for _, d := range f.Devices {
+			infos[d.Info().Owner.Device] = d.Info()
+		}
+	}
+	if !SameCard(infos["ROCm0"], infos["Vulkan0"]) || SameCard(infos["ROCm0"], infos["Vulkan1"]) ||
+		SameCard(infos["ROCm0"], infos["ROCm0"]) || SameCard(infos["CPU"], Info{}) {
+		t.Error("SameCard is wrong")
+	}
+}

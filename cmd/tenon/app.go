@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -14,7 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	_ "github.com/tenon-go/tenon/backends/cpu" // the backend that is always there
+	_ "github.com/tenon-go/tenon/backends/cpu"    // the backend that is always there
+	_ "github.com/tenon-go/tenon/backends/vulkan" // with cgo
 )
 
 // app is one run of the command.
@@ -29,7 +31,7 @@ type app struct {
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := a.root()
-	root.SetArgs(spellOut(args))
+	root.SetArgs(spellOut(longNames(args)))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -52,6 +54,17 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "tenon: "+line)
 	return 1
+}
+
+// longNames writes out what other programs of the field have with one dash and several letters.
+func longNames(args []string) []string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if rest, ok := strings.CutPrefix(a, "-ngl"); ok && (rest == "" || rest[0] == '=') {
+			args[i] = "--gpu-layers" + rest
+		}
+	}
+	return args
 }
 
 // root returns the command with all its subcommands.

@@ -71,10 +71,20 @@ func probeBackends() []backendFacts {
 func (a *app) printDevices(facts []backendFacts) error {
 	t := newTable(a.stdout)
 	t.row("NAME", "KIND", "MEMORY", "FREE", "DRIVER", "FEATURES", "DESCRIPTION")
+	cards := map[string]string{} // the first device of each
 	for _, b := range facts {
 		for _, d := range b.Devices {
+			description := d.Description
+			switch first, twice := cards[d.PhysicalID]; {
+			case d.PhysicalID == "":
+			case twice:
+				description += " (" + d.PhysicalID + ", the same card as " + first + ")"
+			default:
+				description += " (" + d.PhysicalID + ")"
+				cards[d.PhysicalID] = d.Name
+			}
 			t.row(d.Name, d.Kind, memoryText(d.MemoryTotal), memoryText(d.MemoryFree), d.Driver,
-				strings.Join(d.Features, ", "), d.Description)
+				strings.Join(d.Features, ", "), description)
 		}
 	}
 	if err := t.flush(); err != nil {

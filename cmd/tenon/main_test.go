@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/gguf"
 	"github.com/tenon-go/tenon/internal/tinymodel"
 	"github.com/tenon-go/tenon/tensor"
@@ -31,7 +32,15 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			// A process under the race detector else sleeps a second before it ends.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			env.Setenv("TENON_NO_VULKAN", "1") // the same on every machine; vulkan.txtar takes it back
 			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "vulkan" {
+				return false, fmt.Errorf("no condition %q", cond)
+			}
+			_, err := backends.Open("Vulkan0")
+			return err == nil || os.Getenv("TENON_DEMAND_VULKAN") != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails":     scriptFails,

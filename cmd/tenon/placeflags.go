@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func (p *placeFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVar(&p.devices, "device", nil, "`LIST` of devices to spread the layers over, such as CPU (see tenon devices)")
 	_ = cmd.RegisterFlagCompletionFunc("device", completeDevices)
-	f.StringVar(&p.layers, "gpu-layers", "", "`N` layers, counted from the last, on the devices and the others on the CPU; or all")
+	f.StringVar(&p.layers, "gpu-layers", "", "`N` layers, counted from the last, on the devices and the others on the CPU; or all (also -ngl)")
 	f.Float64SliceVar(&p.split, "tensor-split", nil, "`SHARES` of these layers for each device, such as 3,1 (default: even)")
 	f.StringArrayVar(&p.ranges, "layer-device", nil, "`RANGE=DEVICE` for some layers, such as 0-11=CPU (can be repeated)")
 	f.BoolVar(&p.cpuMoE, "cpu-moe", false, "keep the experts of all layers on the CPU")
@@ -173,12 +174,16 @@ func (p *placeFlags) simulate(a *app, threads int) (names []string, err error) {
 	return names, nil
 }
 
-// otherDevices returns the names of all devices that are no CPU, the preferred first.
+// otherDevices returns the names of all devices that are no CPU, the preferred first, and of two that are
+// one card only that.
 func otherDevices() (names []string) {
+	var cards []backends.Info
 	for _, found := range backends.Probe() {
 		for _, d := range found.Devices {
-			if info := d.Info(); info.Kind != backends.CPU {
-				names = append(names, info.Owner.Device)
+			info := d.Info()
+			twice := slices.ContainsFunc(cards, func(c backends.Info) bool { return backends.SameCard(c, info) })
+			if info.Kind != backends.CPU && !twice {
+				names, cards = append(names, info.Owner.Device), append(cards, info)
 			}
 		}
 	}

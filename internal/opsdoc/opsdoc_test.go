@@ -24,7 +24,8 @@ import (
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/conformance"
-	_ "github.com/tenon-go/tenon/backends/cpu" // column CPU
+	_ "github.com/tenon-go/tenon/backends/cpu"    // column CPU
+	_ "github.com/tenon-go/tenon/backends/vulkan" // column Vulkan
 )
 
 //go:generate go test . -rewrite
