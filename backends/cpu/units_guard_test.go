@@ -50,7 +50,7 @@ func TestRowUnitsReach(t *testing.T) {
 				continue
 			}
 			elems, _ := typ.Block()
-			for _, k := range []int{elems, 17 * elems} {
+			for _, k := range []int{elems, 3 * elems} {
 				for n, dot := range ru.dot {
 					if dot == nil {
 						continue
