@@ -45,6 +45,7 @@ var avx512Decode = map[tensor.DType]func(dst *float32, src *byte, blocks int){
 	tensor.F16: decodeF16AVX512, tensor.BF16: decodeBF16AVX512,
 	tensor.Q8_0: decodeQ8_0AVX512, tensor.Q4_0: decodeQ4_0AVX512, tensor.Q4_1: decodeQ4_1AVX512,
 	tensor.Q5_0: decodeQ5_0AVX512, tensor.Q5_1: decodeQ5_1AVX512, tensor.IQ4_NL: decodeIQ4_NLAVX512, tensor.MXFP4: decodeMXFP4AVX512,
+	tensor.Q3_K: decodeQ3_KAVX512, tensor.IQ4_XS: decodeIQ4_XSAVX512, tensor.Q2_K: decodeQ2_KAVX512, tensor.Q4_K: decodeQ4_KAVX512, tensor.Q5_K: decodeQ5_KAVX512, tensor.Q6_K: decodeQ6_KAVX512,
 }
 
 // dotF32AVX512Go is dotF32Go with other partial sums.
@@ -122,6 +123,24 @@ func decodeIQ4_NLAVX512(dst *float32, src *byte, blocks int)
 
 //go:noescape
 func decodeMXFP4AVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ2_KAVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ4_KAVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ5_KAVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ6_KAVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ3_KAVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeIQ4_XSAVX512(dst *float32, src *byte, blocks int)
 
 //go:noescape
 func round32AVX512(q *int8, x, scale *float32, sums *int32, blocks int)

@@ -45,3 +45,23 @@ func TestDecodeForms(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkDecodeForms decodes 4096 elements. The bytes are those of the floats.
+func BenchmarkDecodeForms(b *testing.B) {
+	const n = 4096
+	for _, l := range Levels() {
+		u := unitsOf(l)
+		for _, typ := range quant.Types() {
+			if typ == tensor.F32 {
+				continue
+			}
+			b.Run(l.String()+"/"+typ.String(), func(b *testing.B) {
+				src, dst := make([]byte, typ.RowBytes(n)), make([]float32, n)
+				b.SetBytes(4 * n)
+				for b.Loop() {
+					u.decode[typ](dst, src)
+				}
+			})
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/tenon-go/tenon/tensor"
+	"github.com/tenon-go/tenon/tensor/quant"
 )
 
 // fenced returns n bytes between pages that nobody may touch: at the end of their own pages, or, where
@@ -49,7 +50,7 @@ func TestRowUnitsReach(t *testing.T) {
 				continue
 			}
 			elems, _ := typ.Block()
-			for _, k := range []int{elems, 17 * elems} {
+			for _, k := range []int{elems, 3 * elems} {
 				for n, dot := range ru.dot {
 					if dot == nil {
 						continue
@@ -83,5 +84,26 @@ func reach(t *testing.T, u *units, typ tensor.DType, dot func(*product), r *rand
 		dst: (*float32)(unsafe.Pointer(&dst[0])), dstStride: 4 * rows,
 		w: &w[0], wStride: typ.RowBytes(k), rows: rows,
 		x: &x[0], xStride: size, k: k,
+	})
+}
+
+// TestDecodeReach is TestRowUnitsReach for decoding.
+func TestDecodeReach(t *testing.T) {
+	eachLevel(t, func(t *testing.T, u *units) {
+		for _, typ := range quant.Types() {
+			if typ == tensor.F32 {
+				continue // nobody decodes it
+			}
+			elems, size := typ.Block()
+			for _, blocks := range []int{1, 3, 17} {
+				for _, atEnd := range []bool{false, true} {
+					src, freeSrc := fenced(t, blocks*size, atEnd)
+					dst, freeDst := fenced(t, 4*blocks*elems, atEnd)
+					u.decode[typ](f32s(dst), src)
+					freeSrc()
+					freeDst()
+				}
+			}
+		}
 	})
 }

@@ -44,6 +44,9 @@ func main() {
 			for _, p := range packedTypes {
 				emitDecode(f, p)
 			}
+			for _, p := range packed256Types {
+				emitDecode256(f, p)
+			}
 		},
 	} {
 		f := newFile()
