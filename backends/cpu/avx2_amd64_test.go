@@ -246,3 +246,43 @@ func TestAVX2Decoders(t *testing.T) {
 		}
 	}
 }
+
+// TestPanelOfLongPrompts holds that as many tokens as make panels pay get what a few of them get from row
+// units, but for how tokens are rounded: there in blocks of 32, here of 256.
+func TestPanelOfLongPrompts(t *testing.T) {
+	if why := Missing(AVX2); why != "" {
+		t.Skip(why)
+	}
+	dev, err := NewAt(AVX2, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	const k, rows, few = 512, 37, 5
+	many := unitsOf(AVX2).panel.fewest + 1
+	for _, typ := range []tensor.DType{tensor.Q3_K, tensor.Q4_K, tensor.Q6_K} {
+		results := map[int][]float64{}
+		for _, tokens := range []int{few, many} {
+			r := newRig(t, 1)
+			w, x := r.random(typ, tensor.MakeShape(k, rows)), r.normal(many*k, 1)
+			out := r.MatMul(w, r.values(tensor.F32, tensor.MakeShape(k, tokens), x[:tokens*k]))
+			b, err := r.bind(dev, false, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.prog.Submit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			results[tokens] = b.read(out)
+		}
+		var size float64
+		for _, v := range results[few] {
+			size = max(size, math.Abs(v))
+		}
+		for i, want := range results[few] {
+			if got := results[many][i]; !(math.Abs(got-want) <= 1e-2*size) {
+				t.Fatalf("%s: result %d is %g, and %g with few tokens", typ, i, got, want)
+			}
+		}
+	}
+}

@@ -101,6 +101,9 @@ func (s panelShape) elems() int {
 type panelUnits struct {
 	// shape says how weights of a type are multiplied, apart from exactly; noPanel are decoded to floats.
 	shape func(t tensor.DType) panelShape
+	// fewest is with how many tokens taking superblocks apart begins to pay, where that is later than with
+	// panelTokens.
+	fewest int
 	// rows is how many rows a tile has, by shape.
 	rows [panelShapes]int
 	// most is the greatest magnitude of a code of weights that tiles of a shape take; 0 is any.

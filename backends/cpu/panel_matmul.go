@@ -43,7 +43,10 @@ func (c *compiler) newMany(a, x operand, isExact bool) *many {
 		return nil
 	}
 	d := &many{c: c, u: u, shape: u.shape(a.t.Type), k: x.t.Shape[0], m: x.t.Shape[1], a: a, x: x}
-	_, size := a.t.Type.Block()
+	elems, size := a.t.Type.Block()
+	if elems == 256 && d.m < u.fewest {
+		return nil
+	}
 	if d.shape == noPanel || isExact || !d.shape.bfloats() && a.t.Stride[0] != size {
 		d.shape = panelFloats
 	}

@@ -12,10 +12,11 @@ type type256 struct {
 	// products adds scaled products of the whole superblock to Y0 and so on. Y15 holds nibble masks. It
 	// moves SI on to the next superblock.
 	products func(q *quad)
-	// least says how the vectors at leastAt times the token's sums count: in floats with dmin, or shifted
-	// left and in integers.
+	// What is stored at leastAt times the token's sums is taken from the products: as floats, times dmin,
+	// where hasMin; or as integers, shifted left by offset, which is by how much codes are too great. It is
+	// negative where there is no such thing.
 	hasMin bool
-	offset int // log2 of what each code is too much, or -1
+	offset int
 	// dots says that the products of a group fit 16 bits in one lane, so that VPDPBUSD can add them.
 	dots bool
 }
@@ -362,76 +363,4 @@ func (q *quad) threes() {
 		q.spread(4, 4*i, 1, "VPMOVSXBW")
 		q.i("VMOVDQU Y4, %d(DI)", leastAt+32*i)
 	}
-}
-
-// iq4XSScales unpacks the eight scales of IQ4_XS: nibbles in bytes 4 to 7, of even groups and of odd ones,
-// and pairs of bits in bytes 2 and 3.
-func iq4XSScales(q *quad) {
-	q.halves(0, 14)
-	q.i("VMOVUPS Y14, %d(DI)", dAt)
-	q.dwords(0, 4)
-	q.dwords(4, 5)
-	var twice []byte
-	for i := range 32 {
-		twice = append(twice, byte(i%16/4*4+2+i%4/2))
-	}
-	q.i("VPSHUFB %s, X4, X4; VPSRLW $4, X5, X6", q.constant("twiceHigh", twice))
-	even := q.wordsOf("evenTwos", 0x0030)
-	odd := q.wordsOf("oddTwos", 0x3000)
-	q.i("VPSLLW $4, X4, X7; VPAND %s, X7, X7; VPAND %s, X4, X8; VPOR X8, X7, X7", even, odd)
-	q.i("VPSLLW $2, X4, X8; VPAND %s, X8, X8; VPSRLW $2, X4, X9; VPAND %s, X9, X9; VPOR X9, X8, X8", even, odd)
-	for i := range 2 { // even groups in Y5, odd ones in Y6
-		q.i("VPAND X15, X%d, X%d; VPOR X%d, X%d, X%d", 5+i, 5+i, 7+i, 5+i, 5+i)
-		q.i("VPSUBB %s, X%d, X%d", q.bytesOf("thirtyTwos", 32), 5+i, 5+i)
-	}
-	if q.level == "AVX2" {
-		q.spread(5, 0, 2, "VPMOVSXBW")
-		q.spread(6, 1, 2, "VPMOVSXBW")
-		return
-	}
-	q.i("VPMOVSXBW X5, Y5; VPMOVSXBW X6, Y6")
-	for i := range 4 {
-		for odd := range 2 {
-			q.i("VPSHUFB %s, Y%d, Y7; VPSRAD $16, Y7, Y7; VMOVDQU Y7, %d(DI)",
-				q.wordsOfRows(zeroWord, i, zeroWord, i), 5+odd, scaleAt+32*(2*i+odd))
-		}
-		q.i("VPSHUFB %s, Y5, Y7; VPSHUFB %s, Y6, Y8; VPOR Y8, Y7, Y7; VMOVDQU Y7, %d(DI)",
-			q.wordsOfRows(i, i, zeroWord, zeroWord), q.wordsOfRows(zeroWord, zeroWord, i, i), leastAt+32*i)
-	}
-}
-
-// iq4XS multiplies codes of IQ4_XS. Without VPDPBUSD a scale takes the place of the ones that would add
-// both words of a dword; with it, sums are too large for words.
-func iq4XS(q *quad) {
-	q.loop(128, 16, func() {
-		q.columnsAt(8, "(CX*1)", 6, 7)
-		q.nibbles(4, 6)
-		q.nibbles(5, 7)
-		q.iq4Codes()
-		for c := range 4 {
-			if q.level == "AVX2" {
-				q.i("VPABSB Y%d, Y%d", 8+c, 4+c)
-			} else {
-				q.i("VPXOR %s, Y%d, Y%d", q.bytesOf("signs", 0x80), 8+c, 4+c)
-			}
-		}
-		for t := range q.tokens {
-			if q.level != "AVX2" {
-				q.i("VPXOR X12, X12, X12")
-			}
-			for c := range 4 {
-				if q.level != "AVX2" {
-					q.i("VPBROADCASTQ %s, Y13", token("SI", t, 8*c))
-					q.vnni("VPDPBUSD", 13, 4+c, 12)
-					continue
-				}
-				q.i("VPBROADCASTQ %s, Y12; VPSIGNB Y%d, Y12, Y12; VPMADDUBSW Y12, Y%d, Y12", token("SI", t, 8*c), 8+c, 4+c)
-				q.i("VPMADDWD %d(DI)(CX*2), Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt, t, t)
-			}
-			if q.level != "AVX2" {
-				q.i("VPMULLD %d(DI)(CX*2), Y12, Y12; VPADDD Y12, Y%d, Y%d", scaleAt, t, t)
-			}
-		}
-		q.i("ADDQ $32, SI")
-	})
 }

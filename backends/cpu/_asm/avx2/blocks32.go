@@ -16,12 +16,9 @@ type type32 struct {
 	hasLeast bool
 }
 
-var (
-	iq4Codes   = [16]int8{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113}
-	mxfp4Codes = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
-)
+// mxfp4Codes are twice the values of MXFP4's codes, and mxfp4Offset makes them unsigned.
+var mxfp4Codes = [16]int8{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 
-// mxfp4Offset makes the codes of MXFP4 unsigned.
 const mxfp4Offset = 12
 
 var types32 = []type32{
@@ -53,13 +50,6 @@ var types32 = []type32{
 			q.lookup(q.table("mxfp4Codes", t), 4+i, 4+i)
 		}
 	}},
-}
-
-// iq4Codes replaces codes in Y4 to Y7 by their values, in Y8 to Y11.
-func (q *quad) iq4Codes() {
-	for i := range 4 {
-		q.lookup(q.table("iq4Codes", iq4Codes), 4+i, 8+i)
-	}
 }
 
 func halfAt(off int) func(q *quad) { return func(q *quad) { q.halves(off, 12) } }
