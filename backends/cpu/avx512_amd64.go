@@ -2,7 +2,7 @@
 
 package cpu
 
-//go:generate go -C _asm/avx512 run . -o ../..
+//go:generate env GOWORK=off go -C _asm/avx512 run . -o ../..
 
 import "github.com/tenon-go/tenon/tensor"
 
