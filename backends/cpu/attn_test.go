@@ -66,6 +66,9 @@ func TestFlashAttnBits(t *testing.T) {
 			row := len(want) / tokens
 			for _, dev := range devs {
 				for _, size := range []int{1, 5, 64, tokens} {
+					if testing.Short() && (size == 5 || dev.team.size == 5) { // under the race detector it takes long
+						continue
+					}
 					for t0 := 0; t0 < tokens; t0 += size {
 						if size < 8 && t0%10 != 0 { // some are enough
 							continue
