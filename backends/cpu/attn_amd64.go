@@ -9,14 +9,14 @@ import "github.com/tenon-go/tenon/tensor"
 func init() {
 	addUnits(AVX2, func(u *units) {
 		a := &u.attn
-		*a = attnUnits{lanes: 8, soft: softAVX2}
+		*a = attnUnits{lanes: 8, soft: softAVX2, bound: boundAVX2}
 		a.cells[tensor.F16], a.cells[tensor.Q8_0] = cellsF16AVX2, cellsQ8AVX2
 		a.tile[0] = [attnTileRows + 1]func(*attnTile){1: tile1x1AVX2, 2: tile2x1AVX2, 3: tile3x1AVX2, 4: tile4x1AVX2, 5: tile5x1AVX2, 6: tile6x1AVX2, 12: tile12x1AVX2}
 		a.tile[1] = [attnTileRows + 1]func(*attnTile){1: tile1x2AVX2, 2: tile2x2AVX2, 3: tile3x2AVX2, 4: tile4x2AVX2, 5: tile5x2AVX2, 6: tile6x2AVX2}
 	})
 	addUnits(AVX512, func(u *units) {
 		a := &u.attn
-		*a = attnUnits{lanes: 16, soft: softAVX512}
+		*a = attnUnits{lanes: 16, soft: softAVX512, bound: boundAVX512}
 		a.cells[tensor.F16], a.cells[tensor.Q8_0] = cellsF16AVX512, cellsQ8AVX512
 		a.tile[0] = [attnTileRows + 1]func(*attnTile){1: tile1x1AVX512, 2: tile2x1AVX512, 3: tile3x1AVX512, 4: tile4x1AVX512, 5: tile5x1AVX512, 6: tile6x1AVX512, 12: tile12x1AVX512}
 		a.tile[1] = [attnTileRows + 1]func(*attnTile){1: tile1x2AVX512, 2: tile2x2AVX512, 3: tile3x2AVX512, 4: tile4x2AVX512, 5: tile5x2AVX512, 6: tile6x2AVX512, 12: tile12x2AVX512}
@@ -159,3 +159,9 @@ func cellsF16AVX512(p *cellRows)
 
 //go:noescape
 func cellsQ8AVX512(p *cellRows)
+
+//go:noescape
+func boundAVX2(p *boundScores)
+
+//go:noescape
+func boundAVX512(p *boundScores)

@@ -83,7 +83,7 @@ func (a *attention) segment(it *attnItem, seg int) bool {
 		any = true
 		a.scores(it, c0, n)
 		if a.op.SoftCap != 0 {
-			a.cap(it, n)
+			a.bound(it, n)
 		}
 		if seen&blockMasked != 0 {
 			a.addMask(it, c0, n)
@@ -222,16 +222,11 @@ func (a *attention) panel(it *attnItem, o *operand, c0, n int, scratch []float32
 	return &scratch[0], 4 * width
 }
 
-// cap bounds the scores.
-func (a *attention) cap(it *attnItem, n int) {
-	limit := a.op.SoftCap
-	inv := 1 / limit
-	columns := (it.queries + a.u.attn.lanes - 1) / a.u.attn.lanes * a.u.attn.lanes
-	for i := 0; i < columns; i += attnColumns {
-		s := it.f[a.off.scores+i*attnCells:][:n*a.chunk(it, i)]
-		for j, v := range s {
-			s[j] = limit * tanh32(v*inv)
-		}
+// bound bounds the scores.
+func (a *attention) bound(it *attnItem, n int) {
+	for i := 0; i < it.queries; i += attnColumns {
+		it.bounds = boundScores{&it.f[a.off.scores+i*attnCells], n * a.chunk(it, i), a.op.SoftCap, 1 / a.op.SoftCap}
+		a.u.attn.bound(&it.bounds)
 	}
 }
 

@@ -11,6 +11,8 @@ type attnUnits struct {
 	tile [4][attnTileRows + 1]func(p *attnTile)
 	// soft turns a block of scores into weights.
 	soft func(p *softBlock)
+	// bound makes scores limit*tanh(score/limit).
+	bound func(p *boundScores)
 	// cells decodes rows of a cache, by type; nil where there is no unit.
 	cells [256]func(p *cellRows)
 }
@@ -43,6 +45,13 @@ type softBlock struct {
 	maximum, total, down *float32
 }
 
+// boundScores are n scores, a multiple of lanes, to be bounded.
+type boundScores struct {
+	s              *float32
+	n              int
+	limit, inverse float32
+}
+
 // cellRows are rows of a cache to be made floats. n is a multiple of 16, and of the type's block.
 type cellRows struct {
 	dst    *float32
@@ -62,6 +71,7 @@ func scalarAttn(u *attnUnits) {
 		}
 	}
 	u.soft = func(p *softBlock) { softGo(p, 16) }
+	u.bound = boundGo
 }
 
 // floatsAt looks at n floats that begin at byte offset off from p.
@@ -105,5 +115,13 @@ func softGo(p *softBlock, lanes int) {
 			sum += *s
 		}
 		maximum[q], total[q] = most, total[q]*down[q]+sum
+	}
+}
+
+// boundGo bounds scores.
+func boundGo(p *boundScores) {
+	s := floatsAt(p.s, 0, p.n)
+	for i, v := range s {
+		s[i] = p.limit * tanh32(v*p.inverse)
 	}
 }

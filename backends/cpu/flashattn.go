@@ -19,7 +19,7 @@ func init() { register(tensor.FlashAttn{}, (*compiler).flashAttn) }
 const (
 	attnCells   = 64  // cells of a block
 	attnSegment = 512 // cells of a segment
-	attnQueries = 128 // queries taken together, unless a single token has more
+	attnQueries = 256 // queries taken together, unless a single token has more
 )
 
 // attention is one FlashAttn node, resolved.
@@ -53,6 +53,12 @@ func (c *compiler) flashAttn() {
 	a.cells, a.wide, a.share = a.k.t.Shape[2], (a.dv+15)&^15, heads/a.kvHeads
 	a.slope = alibiSlopes(heads, a.op.MaxBias)
 	a.tileTokens = min(a.tokens, max(1, attnQueries/a.share))
+	for a.tileTokens*a.share > attnColumns && (a.tokens+a.tileTokens-1)/a.tileTokens*a.kvHeads*streams < 4*c.dev.team.size {
+		a.tileTokens = (a.tileTokens + 1) / 2 // something for everybody to do
+		if a.tileTokens == 1 {
+			break
+		}
+	}
 	a.layout(c)
 	if a.mask.t != nil {
 		a.lookAtMask(c)
@@ -89,6 +95,7 @@ type attnItem struct {
 	tile      attnTile
 	soft      softBlock
 	rows      cellRows
+	bounds    boundScores
 }
 
 // item returns item i. Later tokens see more cells: the long items are begun first.
@@ -248,7 +255,10 @@ func addScaledF32Go(dst, x []float32, s float32) {
 }
 
 // tanh32 returns the hyperbolic tangent of x, off by a few units of 2^-24.
-func tanh32(x float32) float32 { return 1 - 2/(1+expf(2*x)) }
+func tanh32(x float32) float32 {
+	t := expf(-2 * max(x, -x))
+	return float32(math.Copysign(float64((1-t)/(1+t)), float64(x)))
+}
 
 // alibiSlopes returns the factor of each head's distance penalty, or nil where there is none. The
 // heads up to the greatest power of two have 2^(-maxBias*(h+1)/p); the rest lie between.

@@ -74,6 +74,7 @@ func (g *gen) all() {
 		}
 	}
 	g.soft()
+	g.bound()
 	g.halves()
 	g.q8()
 }

@@ -19,6 +19,8 @@ var constants = []struct {
 	{"c3", 1.6666665459e-1},
 	{"c2", 5.0000001201e-1},
 	{"one", 1},
+	{"minus2", -2},
+	{"sign", float32(math.Copysign(0, -1))},
 	{"hidden", float32(math.Inf(-1))},
 }
 
@@ -84,6 +86,36 @@ func (g *gen) soft() {
 	}
 	g.p("DECQ R12")
 	g.p("JNZ column")
+	g.end()
+}
+
+// bound writes the tangent of scores: with t = e^(-2|x|) it is (1-t)/(1+t), with the sign of x.
+func (g *gen) bound() {
+	g.begin("bound", "boundScores")
+	g.p("LEAQ softConsts%s<>(SB), BX", g.suffix)
+	g.p("MOVQ boundScores_s(AX), DI")
+	g.p("MOVQ boundScores_n(AX), CX")
+	limit, inverse, x, v, one, num := g.r(0), g.r(1), g.r(4), g.r(9), g.r(10), g.r(11)
+	g.p("VBROADCASTSS boundScores_limit(AX), %s", limit)
+	g.p("VBROADCASTSS boundScores_inverse(AX), %s", inverse)
+	g.p("VMOVUPS %s, %s", g.mem("one"), one)
+	g.label("loop")
+	g.p("VMULPS (DI), %s, %s", inverse, v)
+	and, xor, andNot := "VANDPS", "VXORPS", "VANDNPS"
+	g.p("VMOVUPS %s, %s", g.mem("sign"), num)
+	g.p("%s %s, %s, %s", andNot, v, num, x)
+	g.p("VMULPS %s, %s, %s", g.mem("minus2"), x, x)
+	g.p("%s %s, %s, %s", and, v, num, v)
+	g.exp()
+	g.p("VSUBPS %s, %s, %s", x, one, num)
+	g.p("VADDPS %s, %s, %s", x, one, x)
+	g.p("VDIVPS %s, %s, %s", x, num, x)
+	g.p("VMULPS %s, %s, %s", limit, x, x)
+	g.p("%s %s, %s, %s", xor, v, x, x)
+	g.p("VMOVUPS %s, (DI)", x)
+	g.p("ADDQ $%d, DI", g.bytes())
+	g.p("SUBQ $%d, CX", g.lanes)
+	g.p("JNZ loop")
 	g.end()
 }
 
