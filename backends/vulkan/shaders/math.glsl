@@ -19,7 +19,7 @@ float expm1r(float r) {
 }
 
 float exp_(float x) {
-	if (isnan(x)) return x;
+	if (isNaN(x)) return x;
 	if (x > 88.8) return INF;
 	if (x < -103.9) return 0.0;
 	float n = round(x * 1.44269504);
@@ -31,7 +31,7 @@ float exp_(float x) {
 }
 
 float expm1_(float x) {
-	if (isnan(x)) return x;
+	if (isNaN(x)) return x;
 	if (x > 88.8) return INF;
 	if (x < -17.5) return -1.0;
 	float n = round(x * 1.44269504);
@@ -61,7 +61,7 @@ float logm(float f, float k) {
 }
 
 float log_(float x) {
-	if (isnan(x) || x < 0.0) return uintBitsToFloat(0x7fc00000);
+	if (isNaN(x) || x < 0.0) return uintBitsToFloat(0x7fc00000);
 	if (x == 0.0) return -INF;
 	if (isinf(x)) return x;
 	uint u = floatBitsToUint(x);
@@ -84,7 +84,7 @@ float log1p_(float u) {
 
 // sincos_ returns sine and cosine. The angle is reduced by quarter turns in three parts, so that it is good up to 2^17 or so.
 vec2 sincos_(float x) {
-	if (isnan(x) || isinf(x)) return vec2(uintBitsToFloat(0x7fc00000));
+	if (isNaN(x) || isinf(x)) return vec2(uintBitsToFloat(0x7fc00000));
 	if (abs(x) > 131072.0) { // neighbours are whole radians apart soon: somewhere between them
 		x -= round(x * 0.159154943) * 6.28318531;
 		if (abs(x) > 131072.0) x = 0.0;
@@ -116,7 +116,7 @@ vec2 sincos_(float x) {
 
 float tanh_(float x) {
 	float a = abs(x);
-	if (isnan(x)) return x;
+	if (isNaN(x)) return x;
 	float y = 1.0;
 	if (a < 9.1) {
 		precise float t = expm1_(2.0 * a);
@@ -130,7 +130,7 @@ float sigmoid_(float x) { return 1.0 / (1.0 + exp_(-x)); }
 // erf_ is within 2e-7. Source: Abramowitz and Stegun, 7.1.26.
 float erf_(float x) {
 	float a = abs(x);
-	if (isnan(x)) return x;
+	if (isNaN(x)) return x;
 	float y = 1.0;
 	if (a < 4.0) {
 		float t = 1.0 / (1.0 + 0.3275911 * a);
@@ -141,7 +141,7 @@ float erf_(float x) {
 
 // func returns one of tensor.Func, by its number.
 float func(uint f, float x) {
-	if (isnan(x)) return f == 1 || f == 3 ? 0.0 : x;
+	if (isNaN(x)) return f == 1 || f == 3 ? 0.0 : x;
 	switch (f) {
 	case 0: return abs(x);
 	case 1: return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : 0.0;
