@@ -21,7 +21,7 @@ void main() {
 	uint64_t from = x + (FLAT ? uint64_t(i) * sizeOf(TYPE) : offset(coords(i, ne), xs));
 	float v = loadFloat(TYPE, from), y;
 	if (FUNC == 100) y = v * p0 + p1;
-	else if (FUNC == 101) y = v < p0 ? p0 : v > p1 ? p1 : v;
+	else if (FUNC == 101) y = isNaN(v) ? v : v < p0 ? p0 : v > p1 ? p1 : v;
 	else if (FUNC == 102) {
 		precise float t = v * p0 + p1;
 		y = tanh_(t) * p2 + p3;
