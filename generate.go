@@ -39,7 +39,8 @@ type GenerateOptions struct {
 	// a prompt the text goes on from there, with the sampler as it was, token for token as if it had never ended;
 	// half a character at its end is not given out again. A prompt is a text of its own, of which what it has in
 	// common with the saved one need not be processed. A file is refused as engine.Engine.Restore says, before
-	// anything is generated.
+	// anything is generated. Drafts may be others than those of the model that saved it; what a recurrent model has
+	// saved with a draft needs as many snapshots. Texts of SpecOptions.Rejection are as likely, and not the same.
 	Restore io.Reader
 	// Save, if not nil, gets the state at the end of the text. It is not written if the text ends with an error or
 	// the loop is left.
@@ -116,16 +117,13 @@ type generation struct {
 	seq     int32
 	pos     int32
 	next    [1]engine.Token
-	queue   []int32 // of speculative decoding: the tokens of a round
+	queue   []int32 // of speculative decoding: the tokens of a round, or of one before a state was saved
 	queued  int     // of them those that were given out
 	all     []int32 // of a text to be saved: its tokens, the prompt's first
 }
 
 func (g *generation) run(ctx context.Context, prompt string) (err error) {
 	if err := g.opt.check(); err != nil {
-		return err
-	}
-	if err := g.checkState(); err != nil {
 		return err
 	}
 	var ids []int32
@@ -243,27 +241,29 @@ func (g *generation) specPrompt(ctx context.Context, tokens []engine.Token, ids 
 
 // follow returns the token after id.
 func (g *generation) follow(ctx context.Context, id int32) (int32, error) {
+	if g.queued < len(g.queue) { // of an earlier round, or restored
+		g.queued++
+		return g.queue[g.queued-1], nil
+	}
 	if g.m.decoder == nil {
 		g.next[0] = engine.Token{ID: id, Pos: g.pos, Seq: g.seq, Output: true}
 		g.pos++
 		return g.step(ctx, g.next[:])
 	}
-	if g.queued == len(g.queue) {
-		most := 0
-		if g.opt.MaxTokens > 0 {
-			most = g.opt.MaxTokens - g.stats.Tokens
-		}
-		err := g.m.with(ctx, func(*engine.Engine) (err error) {
-			g.queue, err = g.m.decoder.Step(ctx, g.seq, g.sampler, most, g.queue[:0])
-			g.queued = 0
-			return err
-		})
-		if err != nil {
-			return 0, err
-		}
+	most := 0
+	if g.opt.MaxTokens > 0 {
+		most = g.opt.MaxTokens - g.stats.Tokens
+	}
+	err := g.m.with(ctx, func(*engine.Engine) (err error) {
+		g.queue, err = g.m.decoder.Step(ctx, g.seq, g.sampler, most, g.queue[:0])
+		g.queued = 0
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
 	g.queued++
-	return g.queue[g.queued-1], nil
+	return g.queue[0], nil
 }
 
 // step takes tokens, of which the last alone is an output, through the model, and chooses and accepts

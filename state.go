@@ -3,26 +3,12 @@ package tenon
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/tenon-go/tenon/engine"
 	"github.com/tenon-go/tenon/kv"
 	"github.com/tenon-go/tenon/sample"
 )
-
-// checkState reports why the options' state cannot be saved or restored.
-func (g *generation) checkState() error {
-	if g.m.decoder == nil {
-		return nil
-	}
-	const wants = "nil: a model that is opened with a draft keeps more than a state file does"
-	switch {
-	case g.opt.Restore != nil:
-		return &engine.OptionError{Name: "Restore", Value: "given", Wants: wants}
-	case g.opt.Save != nil:
-		return &engine.OptionError{Name: "Save", Value: "given", Wants: wants}
-	}
-	return nil
-}
 
 // restore reads the options' state into the sequence.
 func (g *generation) restore(ctx context.Context) (st engine.SequenceState, err error) {
@@ -54,12 +40,18 @@ func (g *generation) resume(ctx context.Context, st engine.SequenceState) (id in
 	}
 	g.stats.Restored = len(st.Tokens)
 	g.pos = int32(len(st.Tokens))
-	g.took(st.Tokens...)
-	g.took(st.Next)
-	if g.m.tok.IsEOG(st.Next) && !g.opt.IgnoreEOS {
+	all := append(slices.Clip(st.Tokens), st.Next)
+	given := all[:len(all)-st.Ahead]
+	g.queue = append(g.queue, all[len(given):]...)
+	g.took(given...)
+	last := given[len(given)-1]
+	if err := g.drafted(ctx, st.Tokens, st.Next); err != nil {
+		return 0, "", err
+	}
+	if g.m.tok.IsEOG(last) && !g.opt.IgnoreEOS {
 		return 0, FinishEnd, nil
 	}
-	if id, err = g.follow(ctx, st.Next); errors.Is(err, kv.ErrFull) && g.opt.MaxTokens == 0 {
+	if id, err = g.follow(ctx, last); errors.Is(err, kv.ErrFull) && g.opt.MaxTokens == 0 {
 		return 0, FinishLength, nil
 	}
 	return id, "", err
@@ -72,15 +64,26 @@ func (g *generation) reuse(ctx context.Context, held, ids []int32) (int, error) 
 	for n < min(len(held), len(ids)-1) && held[n] == ids[n] {
 		n++
 	}
-	if n == len(held) {
-		return n, nil
-	}
-	return n, g.m.with(ctx, func(e *engine.Engine) error {
-		if !e.Cache().CanRollback(int(g.seq), n) { // recurrent layers or windows have no way back to there
-			n = 0
+	if n < len(held) {
+		err := g.m.with(ctx, func(e *engine.Engine) error {
+			if !e.Cache().CanRollback(int(g.seq), n) { // recurrent layers or windows have no way back to there
+				n = 0
+			}
+			return e.Cache().Remove(int(g.seq), n, -1)
+		})
+		if err != nil {
+			return 0, err
 		}
-		return e.Cache().Remove(int(g.seq), n, -1)
-	})
+	}
+	return n, g.drafted(ctx, held[:n], -1)
+}
+
+// drafted tells the drafters, if there are any, what the sequence holds, and the token chosen after it, or -1.
+func (g *generation) drafted(ctx context.Context, held []int32, next int32) error {
+	if g.m.decoder == nil || len(held) == 0 {
+		return nil
+	}
+	return g.m.with(ctx, func(*engine.Engine) error { return g.m.decoder.Restored(ctx, g.seq, held, next) })
 }
 
 // took notes tokens of the text, the prompt's and those chosen, if the state is to be saved.
@@ -101,11 +104,13 @@ func (g *generation) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ahead := g.queue[g.queued:] // the sampler has accepted them, so that they stay
+	g.took(ahead...)
 	return g.m.with(ctx, func(e *engine.Engine) error {
 		n := e.Cache().MaxPos(int(g.seq)) + 1
 		st := engine.SequenceState{Tokens: g.all[:n], Next: -1, Sampler: sampler}
 		if n < len(g.all) {
-			st.Next = g.all[n]
+			st.Next, st.Ahead = g.all[n], len(ahead)
 		}
 		return e.Save(ctx, g.opt.Save, g.seq, st)
 	})

@@ -3,7 +3,6 @@ package tenon_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -138,11 +137,6 @@ func TestStateThatIsRefused(t *testing.T) {
 	with.Save = writerFunc(func([]byte) (int, error) { return 0, full })
 	if _, ids, err := generate(t.Context(), m, prompt, with); !errors.Is(err, full) || len(ids) != 5 {
 		t.Errorf("a writer that fails: %d tokens, %v", len(ids), err)
-	}
-	spec := open(t, tinymodel.Config{}, tenon.WithSpec(tenon.SpecOptions{Types: []string{tenon.DraftNGram}}))
-	with.Save = io.Discard
-	if _, _, err := generate(t.Context(), spec, prompt, with); !errors.Is(err, engine.ErrOption) {
-		t.Errorf("with a draft: %v, want ErrOption", err)
 	}
 }
 

@@ -47,11 +47,12 @@ type SequenceState struct {
 	Tokens  []int32 // those that the cache holds, from position 0 on
 	Next    int32   // the token chosen after them, which the model has not seen; -1 if there is none
 	Sampler []byte  // what sample.State.MarshalBinary gave; empty if there is none
+	Ahead   int     // how many of the last of these tokens, Next included, were chosen but not given out yet
 }
 
 const (
 	stateMagic   = "TNSTATE\n"
-	stateVersion = 1
+	stateVersion = 2
 	maxSampler   = 1 << 27 // bytes; a sampler remembers 2^24 tokens at most
 )
 
@@ -164,6 +165,9 @@ func (e *Engine) checkState(st SequenceState, n int, kind error) error {
 			return &StateError{"a token", strconv.Itoa(int(id)), fmt.Sprintf("0 to %d", e.model.Vocab-1), kind}
 		}
 	}
+	if st.Ahead < 0 || st.Ahead > n || st.Ahead > 0 && st.Next < 0 { // what was given out last is always there
+		return &StateError{"the number of tokens ahead", strconv.Itoa(st.Ahead), fmt.Sprintf("0 to %d, and 0 without a next token", n), kind}
+	}
 	if len(st.Sampler) > maxSampler {
 		return &StateError{"the sampler's state", fmt.Sprintf("%d bytes", len(st.Sampler)), fmt.Sprintf("at most %d", maxSampler), kind}
 	}
@@ -213,6 +217,7 @@ func appendState(b []byte, st SequenceState) []byte {
 		word(int(id))
 	}
 	word(int(st.Next))
+	word(st.Ahead)
 	word(len(st.Sampler))
 	return append(b, st.Sampler...)
 }
@@ -230,6 +235,7 @@ func readState(r io.Reader) (st SequenceState, err error) {
 		st.Tokens = append(st.Tokens, int32(word()))
 	}
 	st.Next = int32(word())
+	st.Ahead = int(int32(word()))
 	n := word()
 	if err != nil {
 		return st, err

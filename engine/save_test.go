@@ -21,7 +21,7 @@ import (
 func (r *rig) saved(seq int32, text []int32) []byte {
 	r.t.Helper()
 	var b bytes.Buffer
-	st := engine.SequenceState{Tokens: text, Next: 7, Sampler: []byte("sampler")}
+	st := engine.SequenceState{Tokens: text, Next: 7, Sampler: []byte("sampler"), Ahead: 3}
 	if err := r.Save(context.Background(), &b, seq, st); err != nil {
 		r.t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestRestoredSequenceGoesOn(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(st.Tokens, text[:40]) || st.Next != 7 || string(st.Sampler) != "sampler" || in.Len() != 3 {
+				if !slices.Equal(st.Tokens, text[:40]) || st.Next != 7 || st.Ahead != 3 || string(st.Sampler) != "sampler" || in.Len() != 3 {
 					t.Errorf("restored %+v, and %d bytes are left", st, in.Len())
 				}
 				for at := 40; at < len(text); at++ {
@@ -147,6 +147,9 @@ func TestStateFilesThatAreRefused(t *testing.T) {
 		"too few tokens": {Tokens: text[:19], Next: -1},
 		"a wrong token":  {Tokens: append(slices.Clone(text[:19]), 320), Next: -1},
 		"a wrong next":   {Tokens: text, Next: -2},
+		"all ahead":      {Tokens: text, Next: 7, Ahead: 21},
+		"less than none": {Tokens: text, Next: 7, Ahead: -1},
+		"ahead of none":  {Tokens: text, Next: -1, Ahead: 1},
 	} {
 		if err := r.Save(context.Background(), io.Discard, 0, st); !errors.Is(err, engine.ErrState) {
 			t.Errorf("%s: %v, want ErrState", name, err)

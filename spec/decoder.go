@@ -3,6 +3,7 @@ package spec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -131,6 +132,22 @@ func (d *Decoder) truncated(seq, n int32) {
 	}
 }
 
+// Restored says that a sequence holds tokens, all of them, that came another way than through Prompt: the target has
+// restored them, say. If next is not -1 it was chosen after them, and Step goes on from there; otherwise Prompt does.
+// Drafters that read the text know it then. Those that go on from the target's hidden states, which nobody has
+// kept, guess again as soon as there are new ones.
+func (d *Decoder) Restored(ctx context.Context, seq int32, tokens []int32, next int32) error {
+	if past := d.target.Cache().MaxPos(int(seq)) + 1; past != len(tokens) {
+		return &SequenceError{seq, fmt.Sprintf("has %d tokens, and %d were restored", past, len(tokens))}
+	}
+	d.truncated(seq, 0)
+	q := d.begin(seq, int32(len(tokens)))
+	q.last, q.ready = next, next >= 0
+	d.commits = append(d.commits[:0], Commit{Seq: seq, Tokens: tokens})
+	d.commit(ctx)
+	return nil
+}
+
 // Feed takes a part of a prompt into a sequence, after what it holds. The last part goes to Prompt.
 //
 // Errors: those of Engine.Decode. The sequence is then as it was.
@@ -256,6 +273,9 @@ func (d *Decoder) commit(ctx context.Context) {
 		x := &d.drafters[i]
 		if x.failed {
 			continue
+		}
+		if x.commit = 0; len(d.commits) > 0 && d.commits[0].States == nil && x.Hidden() != NoHidden {
+			continue // restored: there are no states
 		}
 		start := d.opt.Clock()
 		err := x.Commit(&d.whole, d.commits)

@@ -21,7 +21,6 @@ import (
 type modelFlags struct {
 	path    string
 	builtin bool // without a path the model that comes with the command is meant
-	plain   bool // that model without its draft
 	place   placeFlags
 	context int
 	batch   int
@@ -128,7 +127,7 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 	options = append(options, more...)
 	var model *tenon.Model
 	if m.path == "" {
-		model, err = openGopher(options, len(more) == 0 && !m.plain)
+		model, err = openGopher(options, len(more) == 0)
 	} else {
 		model, err = tenon.Open(m.path, options...)
 	}

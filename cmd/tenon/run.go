@@ -94,12 +94,6 @@ func (a *app) run(ctx context.Context, r *runFlags) error {
 	if err != nil {
 		return err
 	}
-	if r.state != "" {
-		if len(speculation) > 0 {
-			return usagef("--state cannot save what a draft keeps: leave out --spec-draft-model and --spec-type")
-		}
-		r.model.plain = true
-	}
 	goesOn, err := r.goesOn()
 	if err != nil {
 		return err
