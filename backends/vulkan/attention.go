@@ -81,25 +81,35 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 	m2, m3 := planes(mask)
 	p := r.push().in(q, k, v, mask, sinks)
 	var parts area
+	var round *rounding
 	if f.splits > 1 {
 		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
-		p.u64(0).outArea(parts)
+		p.u64(0).outArea(parts).u64(0).u64(0)
 	} else {
 		p.out(n).u64(0)
+		round = r.roundTo(p, n)
 	}
 	p.i(heads, heads/k.Shape[1], tokens, cells, f.groups, f.each).strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
 	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
 	sp := spec{
 		uint32(k.Type), uint32(v.Type), maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0),
-		uint32(dk), uint32(dv), uint32(f.per), uint32(f.splits), flashTile,
+		uint32(dk), uint32(dv), uint32(f.per), uint32(f.splits), flashTile, flag(round != nil),
 	}
-	if err := r.run("flash_rows", flashTile, sp, p, groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits == 1 {
+	if err := r.run("flash_rows", flashTile, sp, p, groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil {
 		return err
 	}
-	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0)
-	err := r.run("flash_merge", r.rowLocal(dv/4), spec{uint32(dv), uint32(f.splits), flag(sinks != nil)}, p, groupList(f.outs))
-	r.spare = append(r.spare, parts)
-	return err
+	if f.splits > 1 {
+		p = r.push().inArea(parts).in(sinks).out(n)
+		round = r.roundTo(p, n)
+		p.i(f.outs, heads).step(sinks, 0)
+		sp := spec{uint32(dv), uint32(f.splits), flag(sinks != nil), flag(round != nil)}
+		if err := r.run("flash_merge", r.rowLocal(dv/4), sp, p, groupList(f.outs)); err != nil {
+			return err
+		}
+		r.spare = append(r.spare, parts)
+	}
+	round.done(r)
+	return nil
 }
 
 // recordFlashAny is attention over any types and strides: what no faster kernel takes.

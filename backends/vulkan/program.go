@@ -39,6 +39,9 @@ type program struct {
 
 // Compile records nodes.
 func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
+	if err := g.CheckGroups(); err != nil {
+		return nil, fmt.Errorf("vulkan: compile on %s: %w", d.owner, err)
+	}
 	for _, n := range g.Nodes {
 		if err := d.Supports(n); err != nil {
 			return nil, err
@@ -60,22 +63,26 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 
 // record makes the dispatches of all nodes, and command buffers of them.
 func (p *program) record(r *recorder) error {
-	for _, n := range r.graph.Nodes {
-		for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
-			if _, err := r.address(t); err != nil { // also of what a kernel would not touch
-				return err
+	groups := r.graph.Groups
+	for i := 0; i < len(r.graph.Nodes); {
+		before, to := len(r.steps), i+1
+		if len(groups) > 0 && groups[0].From == i {
+			to = groups[0].To
+			if err := r.fused(groups[0].Fusion, r.graph.Nodes[i:to]); err != nil {
+				return fmt.Errorf("vulkan: %v: %w", r.graph.Nodes[to-1], err)
 			}
+			groups = groups[1:]
+		} else if err := r.single(r.graph.Nodes[i]); err != nil {
+			return err
 		}
-		if n.Shape.Elems() == 0 {
-			continue
+		cost := 0.0
+		for _, n := range r.graph.Nodes[i:to] {
+			cost += costOf(n)
 		}
-		before := len(r.steps)
-		if err := kernels[n.Op.Kind()].record(r, n); err != nil {
-			return fmt.Errorf("vulkan: %v: %w", n, err)
+		for k := before; k < len(r.steps); k++ {
+			r.steps[k].node, r.steps[k].weight = r.graph.Nodes[to-1], cost/float64(len(r.steps)-before)
 		}
-		for i := before; i < len(r.steps); i++ {
-			r.steps[i].node, r.steps[i].weight = n, costOf(n)/float64(len(r.steps)-before)
-		}
+		i = to
 	}
 	p.bufs, p.nodes, p.faults = r.bufs, r.nodes, r.faults
 	if len(r.steps) == 0 {
@@ -85,6 +92,22 @@ func (p *program) record(r *recorder) error {
 		return err
 	}
 	return p.write(r.steps)
+}
+
+// single adds the dispatches of a node by itself.
+func (r *recorder) single(n *tensor.Tensor) error {
+	for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
+		if _, err := r.address(t); err != nil { // also of what a kernel would not touch
+			return err
+		}
+	}
+	if n.Shape.Elems() == 0 {
+		return nil
+	}
+	if err := kernels[n.Op.Kind()].record(r, n); err != nil {
+		return fmt.Errorf("vulkan: %v: %w", n, err)
+	}
+	return nil
 }
 
 // memory allocates scratch memory and parameters, and puts their addresses into the push constants.

@@ -71,12 +71,18 @@ func recordSoftMax(r *recorder, n *tensor.Tensor) error {
 	return r.run("softmax", r.rowLocal(n.Shape[0]), sp, p, groupList(n.Shape.Rows()))
 }
 
-func recordRoPE(r *recorder, n *tensor.Tensor) error {
-	op := n.Op.(tensor.RoPE)
-	x, pos, freq := n.Src[0], n.Src[1], src(n, 2)
-	pairs := int(op.Dims) / 2
+// ropeParams are what RoPE kernels get besides tensors.
+type ropeParams struct {
+	op     tensor.RoPE
+	pairs  int
+	yarn   bool
+	floats [7]float32
+}
+
+func ropeConstants(op tensor.RoPE) ropeParams {
+	c := ropeParams{op: op, pairs: int(op.Dims) / 2, yarn: op.YaRN.ExtFactor != 0}
 	if op.Mode == tensor.RoPEVision {
-		pairs = int(op.Dims)
+		c.pairs = int(op.Dims)
 	}
 	// The exponent's first part has so few bits that its product with a pair's number is exact.
 	exponent := math.Log2(float64(op.Base)) * 2 / float64(op.Dims)
@@ -88,24 +94,33 @@ func recordRoPE(r *recorder, n *tensor.Tensor) error {
 	if size == 0 {
 		size = 1
 	}
-	yarn := op.YaRN.ExtFactor != 0
 	low, ramp := 0.0, 1.0
-	if yarn {
+	if c.yarn {
 		low, ramp = yarnRamp(op)
 		if op.Scale != 0 {
 			size *= 1 + 0.1*math.Log(1/float64(op.Scale))
 		}
 	}
-	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).i(pairs).step(pos, 0).step(freq, 0)
-	p.f32(float32(hi), float32(exponent-hi), float32(stretch), op.YaRN.ExtFactor, float32(low), float32(ramp), float32(size))
-	sp := spec{uint32(n.Type), uint32(op.Mode), flag(yarn), flag(freq != nil), flag(op.Inverse)}
+	c.floats = [7]float32{float32(hi), float32(exponent - hi), float32(stretch), op.YaRN.ExtFactor, float32(low), float32(ramp), float32(size)}
+	return c
+}
+
+func (c *ropeParams) spec(t tensor.DType, freq bool) spec {
+	sp := spec{uint32(t), uint32(c.op.Mode), flag(c.yarn), flag(freq), flag(c.op.Inverse)}
 	end := int32(0)
-	for _, s := range op.Sections {
+	for _, s := range c.op.Sections {
 		end += s
 		sp = append(sp, uint32(max(end, 0)))
 	}
-	width := n.Shape[0] - pairs
-	return r.run("rope", elementGroup, sp, p, r.linear(width*n.Shape.Rows(), elementGroup))
+	return sp
+}
+
+func recordRoPE(r *recorder, n *tensor.Tensor) error {
+	x, pos, freq := n.Src[0], n.Src[1], src(n, 2)
+	c := ropeConstants(n.Op.(tensor.RoPE))
+	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).i(c.pairs).step(pos, 0).step(freq, 0).f32(c.floats[:]...)
+	width := n.Shape[0] - c.pairs
+	return r.run("rope", elementGroup, c.spec(n.Type, freq != nil), p, r.linear(width*n.Shape.Rows(), elementGroup))
 }
 
 // yarnRamp returns where the pairs begin that are stretched in part, and over how many they go. Source: arXiv:2309.00071.

@@ -8,6 +8,7 @@
 #include "dequant.glsl"
 #include "eight.glsl"
 #include "attention.glsl"
+#include "round32.glsl"
 
 layout(constant_id = 2) const uint TK = 1;
 layout(constant_id = 3) const uint TV = 1;
@@ -21,8 +22,10 @@ layout(constant_id = 10) const uint G = 1;
 layout(constant_id = 11) const uint SPLITS = 1;
 layout(constant_id = 12) const uint TILE = 128; // invocations
 
+layout(constant_id = 13) const bool ROUND = false; // store results as round32 does, too
+
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Params {
-	uint64_t q, k, v, mask, sinks, dst, parts;
+	uint64_t q, k, v, mask, sinks, dst, parts, bytes, scales;
 	uint heads, share, tokens, cells, groups, each; // groups: of queries of a head of the cache; each: cells of a split
 	uint qs[4], ks[4], vs[4], ms[4];
 	uint mn2, mn3, ss, pow2;
@@ -157,6 +160,7 @@ void main() {
 			vec4 s = vec4(0.0);
 			for (uint j = 0; j < CG; j++) s += gather[2 * VT * j + i];
 			F32x4(to + 16 * uint64_t(i)).v = s * inv;
+			if (ROUND) round32(s * inv, p.bytes, p.scales, out_ * (DV / 4) + i, true);
 		}
 		if (SPLITS > 1 && lid == 0) F32x4(to + 4 * DV).v = vec4(most[g], sum[g], 0.0, 0.0);
 	}
