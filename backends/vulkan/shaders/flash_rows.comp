@@ -35,6 +35,7 @@ layout(push_constant, scalar) uniform Push { Params p; };
 
 const uint VT = DV / 8;       // invocations for a row of v
 const uint CG = TILE / VT;    // rows of v at a time
+const uint AHEAD = 4;         // loads under way
 const uint MOST = TILE / 4;   // subgroups at most
 
 shared vec4 query[G * DK / 4];
@@ -83,10 +84,14 @@ void main() {
 			uint64_t row = k + uint64_t(c) * p.ks[2];
 			float d[G];
 			[[unroll]] for (uint g = 0; g < G; g++) d[g] = 0.0;
-			for (uint i = 0; i < DK; i += 8) {
-				vec4 a, b;
-				eight(TK, row, i, a, b);
-				[[unroll]] for (uint g = 0; g < G; g++) d[g] += dot(query[g * DK / 4 + i / 4], a) + dot(query[g * DK / 4 + i / 4 + 1], b);
+			for (uint from = 0; from < DK; from += 8 * AHEAD) {
+				vec4 a[AHEAD], b[AHEAD];
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) eight(TK, row, min(from + 8 * u, DK - 8), a[u], b[u]);
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) {
+					uint i = from / 4 + 2 * u;
+					if (4 * i >= DK) break;
+					[[unroll]] for (uint g = 0; g < G; g++) d[g] += dot(query[g * DK / 4 + i], a[u]) + dot(query[g * DK / 4 + i + 1], b[u]);
+				}
 			}
 			[[unroll]] for (uint g = 0; g < G; g++) {
 				if (CAP) d[g] = p.cap * tanh_(d[g] / p.cap);
@@ -127,17 +132,19 @@ void main() {
 		}
 		uint tile = min(TILE, last - begin);
 		if (cg < CG) {
-			for (uint i = cg; i < tile; i += CG) {
-				bool any = false;
-				[[unroll]] for (uint g = 0; g < G; g++) any = any || weight[g * TILE + i] != 0.0;
-				if (!any) continue; // what is hidden may be anything
-				vec4 a, b;
-				eight(TV, v + uint64_t(begin + i) * p.vs[2], 8 * vt, a, b);
-				[[unroll]] for (uint g = 0; g < G; g++) {
-					float w = weight[g * TILE + i];
-					if (w != 0.0) {
-						lo[g] += w * a;
-						hi[g] += w * b;
+			for (uint from = cg; from < tile; from += AHEAD * CG) {
+				vec4 a[AHEAD], b[AHEAD];
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) {
+					eight(TV, v + uint64_t(begin + min(from + u * CG, tile - 1)) * p.vs[2], 8 * vt, a[u], b[u]);
+				}
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) {
+					if (from + u * CG >= tile) break;
+					[[unroll]] for (uint g = 0; g < G; g++) {
+						float w = weight[g * TILE + from + u * CG];
+						if (w != 0.0) { // what is hidden may be anything
+							lo[g] += w * a[u];
+							hi[g] += w * b[u];
+						}
 					}
 				}
 			}
