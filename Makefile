@@ -7,6 +7,7 @@
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
 #	make generate                makes the generated files again
+#	make picture                 records the terminal at the top of README.md
 #	make benchmarks PEER=COMMAND measures, beside a llama-bench, and writes BENCHMARKS.md
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -30,7 +31,7 @@ export GOFLAGS += -buildvcs=false
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: check card $(STEPS) fmt generate benchmarks
+.PHONY: check card $(STEPS) fmt generate benchmarks picture
 
 check:
 	@.ci/steps $(STEPS)
@@ -93,6 +94,11 @@ fuzz:
 
 generate:
 	go generate $(ALL)
+
+picture:
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/tenon ./cmd/tenon
+	go run ./cmd/internal/picture -o docs/gopher.svg bin/tenon run --temp 0 -n 33 'func (b *Buffer) WriteString('
 
 # PEER is the command of a llama-bench, PEER_AVX2 that of one that is held to AVX2, and BENCH more flags of
 # tenon bench report, such as --shape llama-7b. Both are optional. The machine should be quiet.

@@ -174,8 +174,8 @@ type point struct {
 	n      int        // of latest, in all
 }
 
-// add adds a measurement. The first of a count and those that are not usual count until there is a
-// better one.
+// add adds a measurement. The first of a count says nothing: it builds what the others use. Of those that are not
+// usual the best counts until there is a usual one.
 func (c *curve) add(x int, v float64, usual bool) {
 	for x >= len(c.points) {
 		c.points = append(c.points, point{})
@@ -187,10 +187,13 @@ func (c *curve) add(x int, v float64, usual bool) {
 		p.n++
 		return
 	}
-	if p.seen == 1 || v < p.first {
+	if p.seen <= 2 || v < p.first {
 		p.first = v
 	}
 }
+
+// known reports whether p says anything.
+func (p *point) known() bool { return p.seen > 1 }
 
 // value returns the median of the latest.
 func (p *point) value() float64 {
@@ -211,10 +214,10 @@ func (p *point) value() float64 {
 // them it takes the best for granted, so that it will be measured.
 func (c *curve) at(x int) float64 {
 	below, above := min(x, len(c.points)-1), x
-	for below > 0 && c.points[below].seen == 0 {
+	for below > 0 && !c.points[below].known() {
 		below--
 	}
-	for above < len(c.points) && c.points[above].seen == 0 {
+	for above < len(c.points) && !c.points[above].known() {
 		above++
 	}
 	known := below > 0

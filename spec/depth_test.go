@@ -139,6 +139,41 @@ func TestProbesGrowRare(t *testing.T) {
 	}
 }
 
+// TestFirstRunsSayNothing: that the first run of each shape is slow keeps nobody from the depth that is best.
+func TestFirstRunsSayNothing(t *testing.T) {
+	const most, rounds = 3, 12
+	c := newControl(1, most, false)
+	first := map[string]bool{}
+	took := func(what string, n int, ms float64) time.Duration {
+		if key := fmt.Sprint(what, n); !first[key] {
+			first[key] = true
+			ms *= 20
+		}
+		return time.Duration(ms * float64(time.Millisecond))
+	}
+	var depths []int
+	for range rounds {
+		depth := 0
+		if !c.begin() {
+			if depth = c.depth(0, 1, most); depth > 0 {
+				c.drafted(0, depth, took("draft", 1, float64(depth)))
+				c.judged(0, depth, depth, depth)
+			}
+		}
+		c.verified(1, 1+depth, took("verify", 1+depth, 10+float64(depth)))
+		depths = append(depths, depth)
+	}
+	deep := 0
+	for _, d := range depths {
+		if d == most {
+			deep++
+		}
+	}
+	if deep < rounds-warmUp-1 { // one plain round comes in between
+		t.Errorf("%v guesses are asked for, want %d in all rounds but the first %d and one", depths, most, warmUp)
+	}
+}
+
 // TestFixedDepth asks for all guesses at once and always.
 func TestFixedDepth(t *testing.T) {
 	c := newControl(1, 3, true)
@@ -157,8 +192,12 @@ func TestCurve(t *testing.T) {
 	if got := c.at(3); got != 0 {
 		t.Errorf("unmeasured: %g", got)
 	}
-	c.add(2, 100, true) // the first of a count is replaced
+	c.add(2, 100, true)
+	if got := c.at(2); got != 0 {
+		t.Errorf("the first of a count says %g", got)
+	}
 	c.add(2, 4, true)
+	c.add(6, 80, true)
 	c.add(6, 8, true)
 	for _, x := range []struct {
 		at   int
@@ -175,6 +214,7 @@ func TestCurve(t *testing.T) {
 		t.Errorf("the median is %g, want 4", got)
 	}
 	c = curve{linear: true}
+	c.add(4, 2, false)
 	c.add(4, 8, false)
 	c.add(4, 6, false)
 	for _, x := range []struct {
