@@ -3,9 +3,7 @@
 package vulkan
 
 import (
-	"fmt"
 	"math"
-	"os"
 
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -110,24 +108,18 @@ type vecTile struct{ cols, rows, blocks, subgroups, passes int }
 
 // vecTile chooses: rows of a share what is loaded of b, and blocks keep loads under way.
 func (r *recorder) vecTile(p *product, kernel string) vecTile {
-	t := vecTile{cols: p.b.Shape[1], rows: 2, blocks: 2, subgroups: 4, passes: 1}
+	t := vecTile{cols: p.b.Shape[1], rows: 1, blocks: 2, subgroups: 4, passes: 1}
 	if p.ids != nil {
 		t.cols = 1
 	}
-	if t.cols > 2 || p.a2 != nil {
-		t.rows = 1
+	if kernel == "mmv_f" && t.cols <= 2 && p.a2 == nil {
+		t.rows = 2
 	}
 	if t.cols > 4 {
 		t.blocks = 1
 	}
 	if kernel == "mmv_f" {
 		t.cols = min(t.cols, 4)
-	}
-	if s := os.Getenv("TENON_VKF_VEC"); s != "" && t.cols == 1 && kernel == "mmv_q" {
-		fmt.Sscanf(s, "%d,%d,%d", &t.rows, &t.blocks, &t.subgroups)
-		if p.a2 != nil {
-			t.rows = max(1, t.rows/2)
-		}
 	}
 	return t
 }
