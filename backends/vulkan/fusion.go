@@ -93,7 +93,11 @@ func refusesNormed(d *Device, x, gain *tensor.Tensor) string {
 }
 
 func recordNormMul(r *recorder, n []*tensor.Tensor) error {
-	return r.normed(n[0], n[0].Src[0], nil, nil, n[1].Src[1], n[1])
+	x, gain := n[0].Src[0], n[1].Src[1]
+	if done, err := r.tail(x, normTail{gain, n[1], n[0].Op.(tensor.RMSNorm).Eps}); done || err != nil {
+		return err
+	}
+	return r.normed(n[0], x, nil, nil, gain, n[1])
 }
 
 func recordAddNorm(r *recorder, n []*tensor.Tensor) error {
