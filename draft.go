@@ -183,7 +183,7 @@ func (m *Model) openDrafter(kind string, o *SpecOptions, devices []backends.Devi
 	t := m.engine.Options()
 	opt := engine.Options{
 		Devices: devices, Placement: o.Placement, Fallback: t.Fallback, Context: t.Context, Batch: t.Batch, Sequences: t.Sequences,
-		Exact: t.Exact, NoFusion: t.NoFusion, FullWindow: true, Snapshots: o.Max, CacheK: tensor.F16, CacheV: tensor.F16,
+		Exact: t.Exact, NoFusion: t.NoFusion, Reproducible: t.Reproducible, FullWindow: true, Snapshots: o.Max, CacheK: tensor.F16, CacheV: tensor.F16,
 	}
 	if len(devices) == 0 {
 		opt.Devices = t.Devices

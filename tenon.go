@@ -96,7 +96,7 @@ type Option func(*config)
 // preference: layers are spread evenly over them. The CPU runs what they cannot.
 func WithDevices(names ...string) Option { return func(c *config) { c.devices = names } }
 
-// WithThreads sets the number of CPU threads; GOMAXPROCS if it is not given.
+// WithThreads sets the number of CPU threads; if it is not given there is one for each core.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
 
 // WithContext sets how many tokens the cache holds, over all sequences; the trained context, at most
@@ -123,6 +123,10 @@ func WithCacheDevice(name string) Option { return func(c *config) { c.engine.Cac
 
 // WithExact forbids rounding activations in products: slower, and closer to double precision.
 func WithExact() Option { return func(c *config) { c.engine.Exact = true } }
+
+// WithReproducible makes a token's logits have the same bits alone, beside other sequences, and in any chunking
+// of a prompt, at the price of some speed of prompts. Open fails where a device cannot do so.
+func WithReproducible() Option { return func(c *config) { c.engine.Reproducible = true } }
 
 // WithoutFusion turns fusions off, all of them if none is named: each node is then a kernel of its own. It is for
 // finding out whether a fused kernel is what is slow or wrong.

@@ -85,6 +85,16 @@ type Subgraph struct {
 	// offset is t's own. It is the zero Storage for a tensor without elements, and for what is inner in a
 	// Group.
 	Place func(t *tensor.Tensor) tensor.Storage
+	// Reproducible asks that what is computed for a token has the same bits whatever other tokens are beside
+	// it, and however many. Only a Reproducer is asked.
+	Reproducible bool
+}
+
+// Reproducer is a Device that compiles Subgraphs that are to be Reproducible.
+type Reproducer interface {
+	Device
+	// Reproduces reports whether it does.
+	Reproduces() bool
 }
 
 // Program is a compiled Subgraph, to be submitted many times.

@@ -16,11 +16,13 @@ import (
 
 // Peer is another program that runs the same tests: llama-bench, or whatever takes its flags and prints its
 // JSON. It is started anew for each repetition, between ours, so that both meet the same state of the
-// machine; it warms up itself.
+// machine; it warms up itself each time, by as many tokens as it measures.
 type Peer struct {
 	Command []string // the program and its first arguments
 	Name    string   // what it is called in records; the command if empty
 	Env     []string // "NAME=VALUE", beside the process's own
+
+	NoWarmup bool // it is told to measure its first run, too
 }
 
 // String returns the name of the peer.
@@ -183,6 +185,9 @@ func (p *Peer) Run(ctx context.Context, t Params, path string) (*PeerRecord, err
 		return fail(exec.ErrNotFound, "")
 	}
 	args := append(append([]string(nil), p.Command[1:]...), t.Args(path)...)
+	if p.NoWarmup {
+		args = append(args, "--no-warmup")
+	}
 	cmd := exec.CommandContext(ctx, p.Command[0], args...)
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Env = append(os.Environ(), p.Env...)

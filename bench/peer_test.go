@@ -95,9 +95,13 @@ func TestPeerFails(t *testing.T) {
 			t.Errorf("%s: asked %d times, want once for each test", mode, n)
 		}
 	}
+	p, calls := peer(t, "good")
+	p.NoWarmup = true
+	if _, err := p.Run(t.Context(), Params{Prompt: 1, Threads: 1}, path); err != nil || !strings.HasSuffix(calls()[0], " --no-warmup") {
+		t.Errorf("without a warm-up: %v, %q", err, calls())
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	p, _ := peer(t, "good")
 	if _, err := p.Run(ctx, Params{Prompt: 1, Threads: 1}, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}

@@ -255,7 +255,7 @@ func (d *Draft) plan(shape model.Batch) (*model.Graph, *sched.Plan, error) {
 		return nil, nil, err
 	}
 	plan, err := sched.NewPlan(g.Graph, d.devices, sched.Options{
-		Layers: append(slices.Clone(d.places), d.places[len(d.places)-1]), NoFusion: d.target.opt.NoFusion,
+		Layers: append(slices.Clone(d.places), d.places[len(d.places)-1]), NoFusion: d.target.opt.NoFusion, Reproducible: d.target.opt.Reproducible,
 	})
 	return g, plan, err
 }

@@ -66,12 +66,21 @@ func (e *layout) cacheConfig(as func(buffer.Type) buffer.Type) kv.Config {
 	for i := range states {
 		states[i].Memory = as(e.cacheMemory(states[i].Layer))
 	}
-	return kv.Config{
+	cfg := kv.Config{
 		States: states, Snapshots: e.opt.Snapshots,
 		Layers: layers, Cells: e.opt.Context, MaxSeqs: e.opt.Sequences, MaxBatch: e.opt.Batch,
-		TypeK: e.opt.CacheK, TypeV: e.opt.CacheV, FullWindow: e.opt.FullWindow,
+		TypeK: e.opt.CacheK, TypeV: e.opt.CacheV, FullWindow: e.opt.FullWindow || e.opt.Reproducible,
 	}
+	if n := cfg.MaxSeqs; e.opt.Reproducible && n > 1 {
+		cfg.Apart = ((cfg.Cells+n-1)/n + apartCells - 1) / apartCells * apartCells
+		cfg.Cells = n * cfg.Apart
+	}
+	return cfg
 }
+
+// apartCells is a multiple of the cells that a device adds up for themselves in attention, before it adds
+// these sums: a sequence that begins at such a cell is as one that begins at the first.
+const apartCells = 512
 
 // largest returns the shapes of the runs that memory is reserved for.
 func (e *layout) largest(cache *kv.Cache) []model.Batch {
@@ -104,7 +113,7 @@ func (e *layout) plan(shape model.Batch, cache *kv.Cache) (*model.Graph, *sched.
 		return nil, nil, err
 	}
 	plan, err := sched.NewPlan(g.Graph, e.devices, sched.Options{
-		Layers: e.places, WeightPins: schedPins(e.pins), NoFusion: e.opt.NoFusion,
+		Layers: e.places, WeightPins: schedPins(e.pins), NoFusion: e.opt.NoFusion, Reproducible: e.opt.Reproducible,
 	})
 	return g, plan, err
 }

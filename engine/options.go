@@ -50,6 +50,12 @@ type Options struct {
 	// Exact forbids rounding activations in products: slower, and within 1e-9 of double precision.
 	Exact bool
 
+	// Reproducible makes a token's logits have the same bits alone, in any batch and in any chunking of a
+	// prompt. It costs prompts some of their speed, and memory: windowed layers keep all tokens, and each
+	// sequence has its part of Context for itself, rounded up to 512 tokens. Devices that cannot do so are an
+	// *OptionError. A Draft is as its target.
+	Reproducible bool
+
 	// NoFusion are the fusions that are turned off: devices run node by node what they would run as one
 	// kernel. Those of a Draft are its target's.
 	NoFusion []backends.Fusion
@@ -128,6 +134,9 @@ func (o *Options) checkDevices() error {
 			return &OptionError{"Devices", name + " twice", "each device once"}
 		}
 		seen[name] = true
+		if r, ok := d.(backends.Reproducer); o.Reproducible && !(ok && r.Reproduces()) {
+			return &OptionError{"Reproducible", "asked of " + name, "devices whose results do not depend on what is beside them, such as the CPU"}
+		}
 	}
 	if o.CacheDevice != "" && o.anyDevice(o.CacheDevice) == nil {
 		return &OptionError{"CacheDevice", o.CacheDevice, "the name of one of Devices, or of Fallback"}

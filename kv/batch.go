@@ -75,7 +75,12 @@ func (c *Cache) Find(b Batch) (*Slots, error) {
 		return nil, err
 	}
 	for i, g := range c.groups {
-		cells, sweep, err := g.find(s.cells[i], len(s.pos), c.last)
+		cells, sweep, err := s.cells[i], false, error(nil)
+		if c.apart > 0 {
+			cells, err = g.findApart(cells, s, c.apart)
+		} else {
+			cells, sweep, err = g.find(cells, len(s.pos), c.last)
+		}
 		if err != nil {
 			if full, ok := err.(*FullError); ok {
 				full.Group = i

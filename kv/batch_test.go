@@ -226,3 +226,25 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for a rejected token", n)
 	}
 }
+
+// TestApart holds that a token's cell follows from its sequence and position, and that a sequence ends with
+// its cells.
+func TestApart(t *testing.T) {
+	cfg := testConfig(40, 2, 8, 0, 0, 10)
+	cfg.FullWindow, cfg.Apart = true, 20
+	c := mustNew(t, cfg)
+	for i := range 20 {
+		s := put(t, c, Batch{Pos: []int32{int32(i), int32(i)}, Seq: []int32{1, 0}})
+		if got := s.Indices(0); !slices.Equal(got, []int64{int64(20 + i), int64(i)}) {
+			t.Fatalf("position %d lies in cells %v", i, got)
+		}
+	}
+	var full *FullError
+	if _, err := c.Find(Batch{Pos: []int32{20}, Seq: []int32{0}}); !errors.As(err, &full) {
+		t.Errorf("error %v, want a *FullError", err)
+	}
+	cfg.FullWindow = false
+	if _, err := Plan(cfg); !errors.Is(err, ErrConfig) {
+		t.Errorf("apart without FullWindow: error %v", err)
+	}
+}

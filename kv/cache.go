@@ -19,6 +19,7 @@ type Cache struct {
 	cells    int     // Config.Cells: windowed groups may have fewer
 	maxSeqs  int
 	maxBatch int
+	apart    int // Config.Apart
 
 	// last holds the highest position of each sequence, or -1. Every group agrees on it.
 	last []int32
@@ -54,7 +55,7 @@ func New(cfg Config) (*Cache, error) {
 	}
 	c := &Cache{
 		layout: layout, layers: make(map[int]Layer, len(cfg.Layers)),
-		cells: cfg.Cells, maxSeqs: cfg.MaxSeqs, maxBatch: cfg.MaxBatch, last: make([]int32, cfg.MaxSeqs),
+		cells: cfg.Cells, maxSeqs: cfg.MaxSeqs, maxBatch: cfg.MaxBatch, apart: cfg.Apart, last: make([]int32, cfg.MaxSeqs),
 	}
 	for _, b := range layout.Buffers {
 		mem, err := b.Memory.Alloc(b.Bytes)

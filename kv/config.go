@@ -51,6 +51,11 @@ type Config struct {
 	// FullWindow gives windowed groups as many cells as the others and lets none expire, so that a
 	// sequence can be rolled back anywhere.
 	FullWindow bool
+
+	// Apart gives each sequence cells of its own, this many, where a token's cell follows from its position:
+	// then the order in which attention adds up does not depend on other sequences. It needs FullWindow, and
+	// MaxSeqs times as many Cells. 0 is not.
+	Apart int
 }
 
 // The largest values of a Config, so that sizes in bytes and positions stay in range.
@@ -88,10 +93,14 @@ func (cfg *Config) check() error {
 		{"MaxSeqs", cfg.MaxSeqs, 1, maxSeqs},
 		{"MaxBatch", cfg.MaxBatch, 1, maxCells},
 		{"Pad", cfg.Pad, 0, maxCells},
+		{"Apart", cfg.Apart, 0, cfg.Cells / max(cfg.MaxSeqs, 1)},
 	} {
 		if err := inRange(-1, f.name, f.have, f.least, f.top); err != nil {
 			return err
 		}
+	}
+	if cfg.Apart > 0 && !cfg.FullWindow {
+		return &ConfigError{-1, "FullWindow", "false", "true where sequences are Apart"}
 	}
 	if cfg.Cells*cfg.MaxSeqs > maxBits {
 		return inRange(-1, "MaxSeqs", cfg.MaxSeqs, 1, maxBits/cfg.Cells)

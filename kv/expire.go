@@ -1,6 +1,9 @@
 package kv
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // span is a range of positions, both ends included; lo > hi is none.
 type span struct{ lo, hi int32 }
@@ -105,6 +108,28 @@ func (g *group) expire(last []int32) {
 			g.drop(int32(s), b, cells)
 		}
 	}
+}
+
+// findApart puts in cells those of a batch, where each sequence has so many of its own: the one that a
+// position says, or if that is taken, because positions were shifted, the lowest free one.
+func (g *group) findApart(cells []int64, s *Slots, apart int) ([]int64, error) {
+	cells = cells[:0]
+	free := func(i int) bool {
+		return g.unused[i/blockCells]>>(i%blockCells)&1 != 0 && !slices.Contains(cells, int64(i))
+	}
+	for t, pos := range s.pos {
+		first := int(s.of(t)[0]) * apart
+		i := first + int(pos)
+		if int(pos) >= apart || !free(i) {
+			for i = first; i < first+apart && !free(i); i++ {
+			}
+		}
+		if i == first+apart {
+			return nil, &FullError{Window: int(g.window), Need: len(s.pos), Free: t, Cells: apart}
+		}
+		cells = append(cells, int64(i))
+	}
+	return cells, nil
 }
 
 // find appends n cells for new tokens to cells, by the policy in the package's comment, and reports

@@ -36,42 +36,57 @@ func expBlockGo(w []float64, x []float32, best, invT float64) float64 {
 
 // sumWeightsGo returns the sum of w in the order of expBlock.
 func sumWeightsGo(w []float64) float64 {
-	return sumOf(len(w), func(i int) float64 { return w[i] })
+	var l lanes
+	whole := len(w) &^ 7
+	for i := 0; i < whole; i += 8 {
+		v := w[i : i+8 : i+8]
+		for j := range l {
+			l[j] += v[j]
+		}
+	}
+	sum := l.sum()
+	for _, v := range w[whole:] {
+		sum += v
+	}
+	return sum
 }
 
 // sumMomentsGo returns the sum of w[i]*(x[i]-best) in the order of expBlock.
 func sumMomentsGo(w []float64, x []float32, best float64) float64 {
+	var l lanes
 	x = x[:len(w)]
-	return sumOf(len(w), func(i int) float64 { return float64(w[i] * (float64(x[i]) - best)) })
+	whole := len(w) &^ 7
+	for i := range whole {
+		l[i%8] += float64(w[i] * (float64(x[i]) - best))
+	}
+	sum := l.sum()
+	for i := whole; i < len(w); i++ {
+		sum += float64(w[i] * (float64(x[i]) - best))
+	}
+	return sum
 }
 
 // sumsAboveGo returns for each of four t the sum of those w[i] whose x[i] is above t, in the order of expBlock.
 func sumsAboveGo(w []float64, x []float32, t [4]float32) (sums [4]float64) {
+	var l [4]lanes
 	x = x[:len(w)]
-	for k := range sums {
-		sums[k] = sumOf(len(w), func(i int) float64 {
-			if x[i] > t[k] {
-				return w[i]
+	whole := len(w) &^ 7
+	for i, v := range x[:whole] {
+		for k := range l {
+			if v > t[k] {
+				l[k][i%8] += w[i]
 			}
-			return 0
-		})
-	}
-	return sums
-}
-
-func sumOf(n int, term func(i int) float64) float64 {
-	var l lanes
-	whole := n &^ 7
-	for i := 0; i < whole; i += 8 {
-		for j := range l {
-			l[j] += term(i + j)
 		}
 	}
-	sum := l.sum()
-	for i := whole; i < n; i++ {
-		sum += term(i)
+	for k := range sums {
+		sums[k] = l[k].sum()
+		for i := whole; i < len(w); i++ {
+			if x[i] > t[k] {
+				sums[k] += w[i]
+			}
+		}
 	}
-	return sum
+	return sums
 }
 
 // blockTopsGo sets tops[b] to the highest of the b-th topBlock values of x, and returns the lowest of x and whether
@@ -81,10 +96,8 @@ func blockTopsGo(tops, x []float32) (low float32, nan bool) {
 	for b := range tops {
 		top := negInf
 		for _, v := range x[b*topBlock : min((b+1)*topBlock, len(x))] {
-			if v != v {
-				nan = true
-			}
-			if v > top {
+			if !(v <= top) { // higher, or NaN
+				nan = nan || v != v
 				top = v
 			}
 			if v < low {

@@ -114,8 +114,8 @@ func (e *Exec) compile() error {
 		}
 		program, err := e.plan.devices[s.dev].Compile(&backends.Subgraph{
 			Nodes:  e.plan.graph.Nodes[e.plan.Splits[i].From:e.plan.Splits[i].To],
-			Groups: s.groups,
-			Place:  func(t *tensor.Tensor) tensor.Storage { return e.place(i, t) },
+			Groups: s.groups, Reproducible: e.plan.reproducible,
+			Place: func(t *tensor.Tensor) tensor.Storage { return e.place(i, t) },
 		})
 		if err != nil {
 			return errors.Join(fmt.Errorf("sched: split %d on %s: %w", i, e.plan.Splits[i].Device, err), e.drop())

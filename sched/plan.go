@@ -25,6 +25,9 @@ type Options struct {
 	// KeepInputs keeps the memory of inputs to the end of a run, so that what is written once serves
 	// several runs. Without it inputs are written before each run.
 	KeepInputs bool
+	// Reproducible asks devices for results that do not depend on what is beside them in a batch; see
+	// backends.Subgraph. Each device is then a backends.Reproducer.
+	Reproducible bool
 	// NoFusion are the fusions that are turned off: what they would take together runs node by node.
 	NoFusion []backends.Fusion
 }
@@ -55,6 +58,8 @@ type Plan struct {
 	devices    []backends.Device
 	layout     layout
 	keepInputs bool
+
+	reproducible bool
 }
 
 // Placement is where one node runs.

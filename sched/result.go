@@ -10,7 +10,7 @@ import (
 func (p *planner) plan() *Plan {
 	pl := &Plan{
 		Nodes: p.placed, Splits: make([]Split, len(p.splits)), Slots: make([]Slot, len(p.slots)),
-		Memory: p.memory, keepInputs: p.opt.KeepInputs, graph: p.g, devices: slices.Clone(p.devices),
+		Memory: p.memory, keepInputs: p.opt.KeepInputs, reproducible: p.opt.Reproducible, graph: p.g, devices: slices.Clone(p.devices),
 		layout: layout{
 			roots: make([]place, len(p.roots)), ids: p.ids, types: p.types, splits: p.splits, arenas: p.arenas, moves: p.moves, more: p.more, slots: p.slots,
 		},

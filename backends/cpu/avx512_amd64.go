@@ -9,8 +9,10 @@ import "github.com/tenon-go/tenon/tensor"
 func init() {
 	addUnits(AVX512, func(u *units) {
 		u.dotF32, u.addScaledF32 = dotF32AVX512Go, addScaledF32AVX512Go
-		u.decode[tensor.F16], u.decode[tensor.BF16] = decodeWith(decodeF16AVX512, 1, 2), decodeWith(decodeBF16AVX512, 1, 2)
-		u.decode[tensor.Q8_0], u.decode[tensor.Q4_0] = decodeWith(decodeQ8_0AVX512, 32, 34), decodeWith(decodeQ4_0AVX512, 32, 18)
+		for t, f := range avx512Decode {
+			elems, size := t.Block()
+			u.decode[t] = decodeWith(f, elems, size)
+		}
 		u.round[blocks32], u.round[blocks256] = round32With, round256With
 		for t, dot := range avx512Rows {
 			u.rows[t] = dot
@@ -36,6 +38,13 @@ var avx512Rows = map[tensor.DType]rowUnits{
 	tensor.Q5_K:   {blocks256, [mostTokens]func(*product){dotQ5_KAVX512x1, dotQ5_KAVX512x2, dotQ5_KAVX512x3, dotQ5_KAVX512x4}},
 	tensor.Q6_K:   {blocks256, [mostTokens]func(*product){dotQ6_KAVX512x1, dotQ6_KAVX512x2, dotQ6_KAVX512x3, dotQ6_KAVX512x4}},
 	tensor.IQ4_XS: {blocks256, [mostTokens]func(*product){dotIQ4_XSAVX512x1, dotIQ4_XSAVX512x2, dotIQ4_XSAVX512x3, dotIQ4_XSAVX512x4}},
+}
+
+// avx512Decode decode so many blocks, by type.
+var avx512Decode = map[tensor.DType]func(dst *float32, src *byte, blocks int){
+	tensor.F16: decodeF16AVX512, tensor.BF16: decodeBF16AVX512,
+	tensor.Q8_0: decodeQ8_0AVX512, tensor.Q4_0: decodeQ4_0AVX512, tensor.Q4_1: decodeQ4_1AVX512,
+	tensor.Q5_0: decodeQ5_0AVX512, tensor.Q5_1: decodeQ5_1AVX512, tensor.IQ4_NL: decodeIQ4_NLAVX512, tensor.MXFP4: decodeMXFP4AVX512,
 }
 
 // dotF32AVX512Go is dotF32Go with other partial sums.
@@ -98,6 +107,21 @@ func decodeQ8_0AVX512(dst *float32, src *byte, blocks int)
 
 //go:noescape
 func decodeQ4_0AVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ4_1AVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ5_0AVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeQ5_1AVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeIQ4_NLAVX512(dst *float32, src *byte, blocks int)
+
+//go:noescape
+func decodeMXFP4AVX512(dst *float32, src *byte, blocks int)
 
 //go:noescape
 func round32AVX512(q *int8, x, scale *float32, sums *int32, blocks int)

@@ -18,8 +18,8 @@ const (
 
 // ReadBandwidth measures how many bytes a second the device's workers read from memory together, when
 // they do nothing else: what a matrix product of one token cannot exceed. It reads a buffer of size bytes
-// (0 stands for 1 GiB, or a quarter of what is free) a few times from its beginning to its end and takes the fastest. The unit is the
-// dot product of F32, which takes in more than memory gives.
+// (0 stands for 1 GiB, or a quarter of what is free) a few times from its beginning to its end and takes
+// the fastest. The unit is the dot product of F32, which takes in more than memory gives.
 //
 // Errors: *buffer.AllocError, or that of ctx.
 func (d *Device) ReadBandwidth(ctx context.Context, size int64) (bytesPerSecond float64, err error) {
@@ -59,12 +59,12 @@ func (d *Device) ReadBandwidth(ctx context.Context, size int64) (bytesPerSecond 
 		sums[w.id*16] += d.units.dotF32(piece[:half], piece[half:])
 	})
 	w0 := new(worker)
-	if err := d.team.submit(ctx, w0, fill); err != nil {
+	if err := d.team.submit(ctx, w0, fill, &d.closed); err != nil {
 		return 0, err
 	}
 	for range bandwidthRuns {
 		start := time.Now()
-		if err := d.team.submit(ctx, w0, read); err != nil {
+		if err := d.team.submit(ctx, w0, read, &d.closed); err != nil {
 			return 0, err
 		}
 		took := max(time.Since(start), time.Nanosecond)

@@ -3,10 +3,11 @@
 //
 // A kernel stands in the file of its ops. It says at compile time what each worker will do, so that a
 // run resolves nothing and allocates nothing. A Device may be used by several goroutines; their
-// submits take turns.
+// submits, and those of other devices with as many threads, take turns.
 package cpu
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 
@@ -33,7 +34,7 @@ func init() {
 // Options sets up a Device.
 type Options struct {
 	Name        string // of the device; "CPU" if empty
-	Threads     int    // workers; GOMAXPROCS if 0
+	Threads     int    // workers; if 0 as many as there are cores for this process
 	MemoryLimit int64  // bytes that may be allocated at a time; 0 is no limit
 }
 
@@ -42,8 +43,10 @@ type Device struct {
 	owner buffer.Owner
 	host  *buffer.Host
 	team  *team
-	units *units
-	limit int64
+	// closed is guarded by the team's turn.
+	closed bool
+	units  *units
+	limit  int64
 }
 
 // New returns a device with the best level that there is, or the one that TENON_CPU names. Its workers
@@ -66,13 +69,13 @@ func newAt(l Level, o Options) *Device {
 		o.Name = Backend
 	}
 	if o.Threads <= 0 {
-		o.Threads = runtime.GOMAXPROCS(0)
+		o.Threads = defaultThreads()
 	}
 	owner := buffer.Owner{Backend: Backend, Device: o.Name}
 	return &Device{
 		owner: owner,
 		host:  buffer.NewHost(owner, o.MemoryLimit),
-		team:  newTeam(o.Threads),
+		team:  joinTeam(o.Threads),
 		units: unitsOf(l),
 		limit: o.MemoryLimit,
 	}
@@ -135,9 +138,18 @@ func (d *Device) unsupported(n *tensor.Tensor, why string) error {
 	return &backends.UnsupportedError{Device: d.owner.Device, Node: n.Name, Op: n.Op.Kind(), Reason: why}
 }
 
-// Close ends the workers.
+// Reproduces reports that results can have the same bits in any batch: row units take each token by itself.
+func (d *Device) Reproduces() bool { return true }
+
+// Close waits for the run in progress and ends the workers, unless another device has them too.
 func (d *Device) Close() error {
-	d.team.close()
+	_ = d.team.take(context.Background()) // which is never cancelled
+	wasClosed := d.closed
+	d.closed = true
+	d.team.give()
+	if !wasClosed {
+		d.team.leave()
+	}
 	return nil
 }
 

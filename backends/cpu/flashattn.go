@@ -8,29 +8,37 @@ import (
 
 func init() { register(tensor.FlashAttn{}, (*compiler).flashAttn) }
 
-// Attention is computed for one plane of keys and a few tokens at a time. All heads that share the
-// plane's keys are taken together: a block of keys is decoded once and met by each of their queries,
-// and so is the block of values. The softmax is kept on line: running maximum, running sum, and sums of
-// values that are scaled down when the maximum rises.
+// Attention is computed for one plane of keys and the queries of all heads that share it, some tokens at
+// a time, a block of cells after the other: keys of a block are decoded once and met by all queries, then
+// values likewise. The softmax is kept on line: running maximum, running sum, and sums of values that
+// are scaled down when the maximum rises. See attnblock.go.
+//
+// Blocks and segments of blocks begin at fixed cells, each segment is computed by itself, and segments are
+// merged in order. So a token's result has the same bits whether its segments are computed by one worker or
+// several, and whatever other tokens are computed with it: blocks that only others may see change nothing.
 const (
-	attnTokens = 4  // tokens of a work item
-	attnCells  = 64 // cells of a block
+	attnCells   = 64  // cells of a block
+	attnSegment = 512 // cells of a segment
+	attnQueries = 128 // queries taken together, unless a single token has more
 )
 
 // attention is one FlashAttn node, resolved.
 type attention struct {
-	u               *units
-	op              tensor.FlashAttn
-	dst, q, k, v    operand
-	mask, sinks     operand // t is nil where absent
-	dk, dv, share   int     // share is the number of heads to a plane of keys
-	slope           []float32
-	off             attentionScratch
-	tokens, kvHeads int
-}
+	u             *units
+	op            tensor.FlashAttn
+	dst, q, k, v  operand
+	mask, sinks   operand // t is nil where absent
+	dk, dv, wide  int     // wide is dv, rounded up to registers
+	share         int     // heads to a plane of keys
+	slope         []float32
+	off           attnScratch
+	tokens, cells int
+	kvHeads       int
+	tileTokens    int // tokens taken together
 
-// attentionScratch says where in a worker's floats the parts of a work item lie.
-type attentionScratch struct{ keys, values, scores, queries, sums, maximum, total, mask, end int }
+	seen    int // offset in shared scratch of what mask rows show of blocks; see look
+	partial int // and of results of segments
+}
 
 func (c *compiler) flashAttn() {
 	a := &attention{u: c.u, op: c.node.Op.(tensor.FlashAttn), dst: c.dst, q: c.src[0], k: c.src[1], v: c.src[2]}
@@ -40,162 +48,162 @@ func (c *compiler) flashAttn() {
 	if len(c.src) > 4 {
 		a.sinks = c.src[4]
 	}
-	heads := a.q.t.Shape[1]
+	heads, streams := a.q.t.Shape[1], a.q.t.Shape[3]
 	a.dk, a.dv, a.kvHeads, a.tokens = a.q.t.Shape[0], a.v.t.Shape[0], a.k.t.Shape[1], a.q.t.Shape[2]
-	a.share = heads / a.kvHeads
+	a.cells, a.wide, a.share = a.k.t.Shape[2], (a.dv+15)&^15, heads/a.kvHeads
 	a.slope = alibiSlopes(heads, a.op.MaxBias)
-	a.off = a.layout()
-	c.scratch(a.off.end)
+	a.tileTokens = min(a.tokens, max(1, attnQueries/a.share))
+	a.layout(c)
+	if a.mask.t != nil {
+		a.lookAtMask(c)
+	}
 
-	tiles := (a.tokens + attnTokens - 1) / attnTokens
-	streams := a.q.t.Shape[3]
+	tiles := (a.tokens + a.tileTokens - 1) / a.tileTokens
+	items := tiles * a.kvHeads * streams
+	if segments := a.segments(); segments > 1 && items < 4*c.dev.team.size {
+		a.split(c, tiles, items, segments)
+		return
+	}
 	c.step(func(w *worker) {
 		for {
-			item, _, ok := w.next(tiles*a.kvHeads*streams, 1)
+			i, _, ok := w.next(items, 1)
 			if !ok {
 				return
 			}
-			// Later tokens see more cells: the long items are begun first.
-			tile := tiles - 1 - item/a.kvHeads%tiles
-			a.tile(w, item%a.kvHeads, tile*attnTokens, item/a.kvHeads/tiles)
+			it := a.item(w, i, tiles)
+			a.whole(it)
 		}
 	})
 }
 
-func (a *attention) layout() attentionScratch {
-	var o attentionScratch
-	n := 0
-	take := func(at *int, size int) { *at, n = n, n+size }
-	queries := attnTokens * a.share
-	take(&o.keys, attnCells*a.dk)
-	take(&o.values, attnCells*a.dv)
-	take(&o.queries, queries*a.dk)
-	take(&o.scores, attnCells)
-	take(&o.sums, queries*a.dv)
-	take(&o.maximum, queries)
-	take(&o.total, queries)
-	take(&o.mask, attnTokens*a.share*attnCells)
-	o.end = n
-	return o
+// segments returns how many segments there are.
+func (a *attention) segments() int { return (a.cells + attnSegment - 1) / attnSegment }
+
+// attnItem is a plane of keys and some tokens, in a worker's scratch.
+type attnItem struct {
+	f         []float32
+	shared    []byte
+	kv, t0, s int
+	tokens    int
+	queries   int // query i is of token t0+i/share and head kv*share+i%share
+	tile      attnTile
+	soft      softBlock
+	rows      cellRows
 }
 
-// tile computes the heads of key plane kv for up to attnTokens tokens from t0 on, in stream s.
-func (a *attention) tile(w *worker, kv, t0, s int) {
-	var (
-		f       = w.floats
-		tokens  = min(attnTokens, a.tokens-t0)
-		queries = tokens * a.share
-		maximum = f[a.off.maximum:][:queries]
-		total   = f[a.off.total:][:queries]
-		sums    = f[a.off.sums:][:queries*a.dv]
-		cells   = a.k.t.Shape[2]
-	)
-	for i := range maximum {
-		maximum[i], total[i] = negInf, 0
-	}
-	clear(sums)
-	for c0 := 0; c0 < cells; c0 += attnCells {
-		n := min(attnCells, cells-c0)
-		if !a.loadMask(f, kv, t0, tokens, c0, n, s) {
-			continue // every cell is hidden from every query
-		}
-		for c := range n {
-			a.copyRow(&a.k, a.k.at(kv, c0+c, s), f[a.off.keys+c*a.dk:][:a.dk])
-			a.copyRow(&a.v, a.v.at(kv, c0+c, s), f[a.off.values+c*a.dv:][:a.dv])
-		}
-		for i := range queries {
-			head, t := kv*a.share+i%a.share, t0+i/a.share
-			q := a.q.floats(a.q.at(head, t, s), f[a.off.queries+i*a.dk:])
-			a.block(f, i, n, head, q)
-		}
-	}
-	for i := range queries {
-		head, t := kv*a.share+i%a.share, t0+i/a.share
-		a.finish(f, i, head, a.dst.at(head, t, s))
-	}
+// item returns item i. Later tokens see more cells: the long items are begun first.
+func (a *attention) item(w *worker, i, tiles int) *attnItem {
+	it := &w.attn
+	it.f, it.shared, it.kv, it.s = w.floats, w.shared, i%a.kvHeads, i/a.kvHeads/tiles
+	it.t0 = (tiles - 1 - i/a.kvHeads%tiles) * a.tileTokens
+	it.tokens = min(a.tileTokens, a.tokens-it.t0)
+	it.queries = it.tokens * a.share
+	return it
 }
 
-// copyRow puts the row at byte offset off into dst, as floats.
-func (a *attention) copyRow(o *operand, off int, dst []float32) {
-	if row := o.floats(off, dst); len(row) > 0 && &row[0] != &dst[0] {
-		copy(dst, row)
-	}
-}
+// head and token return those of query i.
+func (a *attention) head(it *attnItem, i int) int  { return it.kv*a.share + i%a.share }
+func (a *attention) token(it *attnItem, i int) int { return it.t0 + i/a.share }
 
-// loadMask fills the scratch's mask for the tile's queries and reports whether any of them may look at
-// any of the n cells from c0 on.
-func (a *attention) loadMask(f []float32, kv, t0, tokens, c0, n, s int) bool {
-	if a.mask.t == nil {
-		return true
-	}
-	seen := false
-	ms := a.mask.t.Shape
-	for i := range tokens * a.share {
-		row := f[a.off.mask+i*attnCells:][:n]
-		if ms[2] == 1 && i%a.share != 0 { // one mask for all heads: as for the head before
-			copy(row, f[a.off.mask+(i-1)*attnCells:][:n])
+// whole computes all segments of an item.
+func (a *attention) whole(it *attnItem) {
+	a.loadQueries(it)
+	end := a.end(it.f)
+	clear(end.total[:it.queries])
+	for seg := range a.segments() {
+		if !a.segment(it, seg) {
 			continue
 		}
-		head, t := kv*a.share+i%a.share, t0+i/a.share
-		off := a.mask.at(t, head%ms[2], s%ms[3]) + c0*a.mask.t.Stride[0]
-		for c := range row {
-			row[c] = element(a.mask.t.Type, a.mask.p[off+c*a.mask.t.Stride[0]:])
-			seen = seen || row[c] != negInf
+		for i := range it.queries {
+			a.merge(end, i, it.f[a.off.maximum+i], it.f[a.off.total+i], it.f[a.off.sums+i*a.wide:])
 		}
 	}
-	return seen
+	for i := range it.queries {
+		head := a.head(it, i)
+		a.finish(end, i, head, a.dst.at(head, a.token(it, i), it.s))
+	}
 }
 
-var negInf = float32(math.Inf(-1))
+// split adds the steps for few items over many cells: segments are computed by whoever is there, and merged
+// when all are done.
+func (a *attention) split(c *compiler, tiles, items, segments int) {
+	heads, streams := a.q.t.Shape[1], a.q.t.Shape[3]
+	size := 4 * (16 + a.wide) // of a result: maximum, total, and sums from element 16 on
+	a.partial = c.common(size * segments * heads * a.tokens * streams)
+	at := func(shared []byte, seg, head, t, s int) []float32 {
+		off := a.partial + size*(((s*a.tokens+t)*heads+head)*segments+seg)
+		return f32s(shared[off : off+size])
+	}
+	c.step(func(w *worker) {
+		for {
+			i, _, ok := w.next(items*segments, 1)
+			if !ok {
+				return
+			}
+			it := a.item(w, i/segments, tiles)
+			seg := i % segments
+			a.loadQueries(it)
+			a.segment(it, seg)
+			for j := range it.queries {
+				p := at(w.shared, seg, a.head(it, j), a.token(it, j), it.s)
+				p[0], p[1] = it.f[a.off.maximum+j], it.f[a.off.total+j]
+				copy(p[16:], it.f[a.off.sums+j*a.wide:][:a.wide])
+			}
+		}
+	})
+	c.eachRow(heads*a.tokens*streams, segments*a.wide, func(w *worker, r int) {
+		head, t, s := r%heads, r/heads%a.tokens, r/heads/a.tokens
+		end := a.end(w.floats)
+		end.total[0] = 0
+		for seg := range segments {
+			p := at(w.shared, seg, head, t, s)
+			a.merge(end, 0, p[0], p[1], p[16:])
+		}
+		a.finish(end, 0, head, a.dst.at(head, t, s))
+	})
+}
 
-// block takes query i, of the given head, past n cells.
-func (a *attention) block(f []float32, i, n, head int, q []float32) {
-	scores := f[a.off.scores:][:n]
-	greatest := negInf
-	for c := range scores {
-		s := a.u.dotF32(f[a.off.keys+c*a.dk:][:a.dk], q) * a.op.Scale
-		if a.op.SoftCap != 0 {
-			s = a.op.SoftCap * tanh32(s/a.op.SoftCap)
-		}
-		scores[c] = s
-	}
-	if a.mask.t != nil {
-		slope := float32(1)
-		if a.slope != nil {
-			slope = a.slope[head]
-		}
-		for c, m := range f[a.off.mask+i*attnCells:][:n] {
-			scores[c] += slope * m
-		}
-	}
-	for _, s := range scores {
-		greatest = max(greatest, s) // NaN wins, and spreads as it should
-	}
-	if greatest == negInf {
+// state is what is known of some queries: the greatest score, the sum of weights relative to it, and the
+// weighted sum of values, wide floats each.
+type state struct{ maximum, total, sums []float32 }
+
+// end is where an item's results are merged.
+func (a *attention) end(f []float32) state {
+	return state{f[a.off.endMaximum:], f[a.off.endTotal:], f[a.off.ends:]}
+}
+
+// merge adds what a segment has of a query to what those before it have of query i.
+func (a *attention) merge(end state, i int, maximum, total float32, sums []float32) {
+	to := end.sums[i*a.wide:][:a.wide]
+	switch {
+	case total == 0: // all hidden
+		return
+	case end.total[i] == 0:
+		end.maximum[i], end.total[i] = maximum, total
+		copy(to, sums)
 		return
 	}
-	maximum, total := &f[a.off.maximum+i], &f[a.off.total+i]
-	sums := f[a.off.sums+i*a.dv:][:a.dv]
-	if greatest > *maximum || greatest != greatest {
-		down := expf(*maximum - greatest)
-		*total *= down
-		scaleF32(sums, down)
-		*maximum = greatest
+	most := max(end.maximum[i], maximum)
+	down, add := expf(end.maximum[i]-most), expf(maximum-most)
+	end.maximum[i], end.total[i] = most, end.total[i]*down+total*add
+	if down == 1 {
+		a.u.addScaledF32(to, sums, add)
+		return
 	}
-	for c, s := range scores {
-		p := expf(s - *maximum)
-		if p == 0 {
-			continue
-		}
-		*total += p
-		a.u.addScaledF32(sums, f[a.off.values+c*a.dv:][:a.dv], p)
-	}
+	scaleF32(to, down)
+	a.u.addScaledF32(to, sums, add)
 }
 
 // finish divides query i's sums by their weights and writes them to dst at byte offset off.
-func (a *attention) finish(f []float32, i, head, off int) {
-	sums := f[a.off.sums+i*a.dv:][:a.dv]
-	maximum, total := f[a.off.maximum+i], f[a.off.total+i]
+func (a *attention) finish(end state, i, head, off int) {
+	out := f32s(a.dst.p[off : off+4*a.dv])
+	sums, total := end.sums[i*a.wide:][:a.dv], end.total[i]
+	maximum := negInf
+	if total == 0 { // all hidden, and nothing was written to sums
+		clear(sums)
+	} else {
+		maximum = end.maximum[i]
+	}
 	if a.sinks.t != nil {
 		sink := element(a.sinks.t.Type, a.sinks.p[head*a.sinks.t.Stride[0]:])
 		if sink > maximum {
@@ -206,8 +214,7 @@ func (a *attention) finish(f []float32, i, head, off int) {
 		}
 		total += expf(sink - maximum)
 	}
-	out := f32s(a.dst.p[off : off+4*a.dv])
-	if total == 0 { // all hidden
+	if total == 0 {
 		clear(out)
 		return
 	}
@@ -240,8 +247,8 @@ func addScaledF32Go(dst, x []float32, s float32) {
 	}
 }
 
-// tanh32 is math.Tanh, rounded once.
-func tanh32(x float32) float32 { return float32(math.Tanh(float64(x))) }
+// tanh32 returns the hyperbolic tangent of x, off by a few units of 2^-24.
+func tanh32(x float32) float32 { return 1 - 2/(1+expf(2*x)) }
 
 // alibiSlopes returns the factor of each head's distance penalty, or nil where there is none. The
 // heads up to the greatest power of two have 2^(-maxBias*(h+1)/p); the rest lie between.
@@ -264,3 +271,5 @@ func alibiSlopes(heads int, maxBias float32) []float32 {
 	}
 	return slopes
 }
+
+var negInf = float32(math.Inf(-1))

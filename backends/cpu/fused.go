@@ -33,6 +33,9 @@ func init() {
 		backends.AddRMSNormMul: {nil, addRMSNormMul},
 		backends.RMSNormMul:    {nil, rmsNormMul},
 		backends.RoPESetRows:   {nil, ropeSetRows},
+		backends.MatMulGLU:     {refusesGLU, matMulGLU},
+		backends.MatMulIDGLU:   {refusesGLU, matMulIDGLU},
+		backends.MatMulAdd:     {refusesMatMulAdd, matMulAdd},
 		backends.SoftCap: {func(n []*tensor.Tensor) string {
 			if t := n[0].Type; t != tensor.F32 {
 				return fmt.Sprintf("between its steps numbers would not be rounded to %s", t)

@@ -1,22 +1,31 @@
 package cpu
 
-import "github.com/tenon-go/tenon/tensor"
+import (
+	"github.com/tenon-go/tenon/tensor"
+)
 
 func init() {
 	register(tensor.GLU{}, func(c *compiler) {
 		op := c.node.Op.(tensor.GLU)
-		if op.OAI {
-			c.binary(costly, swigluOAI(op.Alpha, op.Limit), nil)
-			return
+		grain := costly
+		if !op.OAI {
+			grain = gates[op.Act].grain
 		}
-		f := gates[op.Act]
-		c.binary(f.grain, f.each, nil)
+		c.binary(grain, c.u.gateOf(op), nil)
 	}, func(n *tensor.Tensor) string {
 		if f := n.Op.(tensor.GLU).Act; int(f) >= len(gates) || gates[f].each == nil {
 			return "there is no kernel for gates by " + f.String()
 		}
 		return ""
 	})
+}
+
+// gateOf returns what a GLU makes of both its sources.
+func (u *units) gateOf(op tensor.GLU) func(dst, g, up []float32) {
+	if op.OAI {
+		return swigluOAI(op.Alpha, op.Limit)
+	}
+	return u.gates[op.Act]
 }
 
 // gate is how a GLU's activation is computed and multiplied; dst may be g.
@@ -66,6 +75,30 @@ func swigluOAI(alpha, limit float32) func(dst, g, up []float32) {
 			v = min(v, limit)
 			u := min(max(up[i], -limit), limit)
 			dst[i] = v / (1 + expf(-alpha*v)) * (u + 1)
+		}
+	}
+}
+
+// gating is what a level's gates are given: n times eight numbers.
+type gating struct {
+	dst, gate, up *float32
+	n             int
+}
+
+// byEights makes a gate of one that takes eights: each number has the same bits wherever it stands.
+func byEights(f func(p *gating)) func(dst, g, up []float32) {
+	return func(dst, g, up []float32) {
+		n := len(dst) / 8
+		if n > 0 {
+			_, _ = g[8*n-1], up[8*n-1]
+			f(&gating{&dst[0], &g[0], &up[0], n})
+		}
+		if rest := dst[8*n:]; len(rest) > 0 {
+			var a, b, out [8]float32
+			copy(a[:], g[8*n:len(dst)])
+			copy(b[:], up[8*n:len(dst)])
+			f(&gating{&out[0], &a[0], &b[0], 1})
+			copy(rest, out[:])
 		}
 	}
 }

@@ -103,6 +103,8 @@ type panelUnits struct {
 	shape func(t tensor.DType) panelShape
 	// rows is how many rows a tile has, by shape.
 	rows [panelShapes]int
+	// most is the greatest magnitude of a code of weights that tiles of a shape take; 0 is any.
+	most [panelShapes]int8
 	// flip is what turns a token's code into what kernels take: 0x80 in each byte where tokens are unsigned,
 	// and sums of weights make up for it.
 	flip uint32

@@ -7,6 +7,23 @@ import "github.com/tenon-go/tenon/tensor"
 //go:generate sh -c "cd _asm/panel && GOWORK=off go run . ../.."
 
 func init() {
+	addUnits(AVX2, func(u *units) {
+		u.gates[tensor.SiLU] = byEights(gateSiLUAVX2)
+		u.gates[tensor.GELU] = byEights(gateGELUAVX2)
+		u.gates[tensor.GELUQuick] = byEights(gateGELUQuickAVX2)
+
+		u.panel = &panelUnits{
+			shape: smallCodeShape,
+			rows:  [panelShapes]int{panel32: 2, panel32Least: 2, panel16: 2},
+			most:  [panelShapes]int8{panel32: 16, panel32Least: 16, panel16: 32},
+			flip:  0x80808080,
+			tile: [panelShapes][2]func(*panel){
+				panel32: {panel32AVX2}, panel32Least: {panel32LeastAVX2}, panel16: {panel16AVX2},
+			},
+			pack: packGo, spread: spreadGo,
+			codes: codesAVX2, sums32: unpackSums32AVX2, sums16: unpackSums16AVX2,
+		}
+	})
 	addUnits(AVXVNNI, func(u *units) {
 		u.panel = &panelUnits{
 			shape: codeShape,
@@ -50,6 +67,16 @@ func init() {
 		p.config = &tileConfig
 		u.panel = &p
 	})
+}
+
+// smallCodeShape is codeShape for types whose codes are as small as panels of AVX2 need them. The others
+// are left to row units, which are no slower there.
+func smallCodeShape(t tensor.DType) panelShape {
+	switch t {
+	case tensor.Q4_0, tensor.Q5_0, tensor.MXFP4, tensor.Q4_1, tensor.Q4_K, tensor.Q6_K, tensor.Q3_K:
+		return codeShape(t)
+	}
+	return noPanel
 }
 
 // tileConfig is the shape of the tiles: all of 16 rows of 64 bytes. Source: Intel's Instruction Set Extensions
@@ -125,6 +152,15 @@ func packAVX512(p *panel)
 func spreadAVX512(p *panel)
 
 //go:noescape
+func panel32AVX2(p *panel)
+
+//go:noescape
+func panel32LeastAVX2(p *panel)
+
+//go:noescape
+func panel16AVX2(p *panel)
+
+//go:noescape
 func panel32AVXVNNI(p *panel)
 
 //go:noescape
@@ -174,3 +210,12 @@ func unpackSums32AVX2(p *unpacking)
 
 //go:noescape
 func unpackSums16AVX2(p *unpacking)
+
+//go:noescape
+func gateSiLUAVX2(p *gating)
+
+//go:noescape
+func gateGELUQuickAVX2(p *gating)
+
+//go:noescape
+func gateGELUAVX2(p *gating)

@@ -26,18 +26,18 @@ type many struct {
 	k, m  int // elements of a row, tokens of a plane
 	a, x  operand
 
-	groups, groupBytes int // of a plane, and the bytes of each
-	tokens             int // byte offset in the shared scratch of the turned tokens
-	records, stride    int // and of their records, where they are rounded
+	groupBytes      int // of a group of turned tokens
+	tokens          int // byte offset of the groups in the shared scratch
+	records, stride int // and of the tokens' records, where they are rounded
 
 	// A chunk's parts in a worker's floats.
 	rows, qStride, scaleStride int
 	q, scales, out, decoded    int
+	results                    int // as out, but token by token
 }
 
-// newMany returns the product of sources 0 and 1 with panel units, or nil if there are none for it.
-func (c *compiler) newMany(isExact bool) *many {
-	a, x := c.src[0], c.src[1]
+// newMany returns the product of a and x with panel units, or nil if there are none for it.
+func (c *compiler) newMany(a, x operand, isExact bool) *many {
 	u := c.u.panel
 	if u == nil {
 		return nil
@@ -63,29 +63,54 @@ func (c *compiler) newMany(isExact bool) *many {
 	return d
 }
 
-// many adds the product of sources 0 and 1 with panel units, and reports whether it is one for them.
-func (c *compiler) many(isExact bool) bool {
-	dst, a, x := c.dst, c.src[0], c.src[1]
-	if x.t.Shape[1] < panelTokens {
+// bothMany returns each of the products with panel units, or nil if there are none for one of them, or if
+// they cannot have the same tokens.
+func (c *compiler) bothMany(p *matmuls) []*many {
+	var ds []*many
+	for i, a := range p.weights {
+		d := c.newMany(a, p.x, p.exact)
+		if d == nil || i > 0 && d.shape != ds[0].shape {
+			return nil
+		}
+		ds = append(ds, d)
+	}
+	return ds
+}
+
+// ready adds the step that writes the tokens' records, makes room for groups of turned tokens, and for a
+// chunk of each product.
+func (c *compiler) ready(ds []*many, groups int) {
+	ds[0].round()
+	tokens := c.common(groups * ds[0].groupBytes)
+	for _, d := range ds {
+		d.tokens, d.records, d.stride = tokens, ds[0].records, ds[0].stride
+		d.chunk(len(ds))
+	}
+}
+
+// many adds the products with panel units, and reports whether they are ones for them.
+func (c *compiler) many(p *matmuls) bool {
+	dst, x := &p.dst, &p.x
+	if c.alike || x.t.Shape[1] < panelTokens {
 		return false
 	}
-	d := c.newMany(isExact)
-	if d == nil {
+	ds := c.bothMany(p)
+	if ds == nil {
 		return false
 	}
-	d.groups = (d.m + groupTokens - 1) / groupTokens
+	d := ds[0]
+	groups := (d.m + groupTokens - 1) / groupTokens // of a plane
 	planes := x.t.Shape.Rows() / d.m
-	d.round()
-	d.tokens = c.common(planes * d.groups * d.groupBytes)
-	pieces := max(1, min(d.k/256, 4*c.dev.team.size/(planes*d.groups))) // of a group, where there are few
+	c.ready(ds, planes*groups)
+	pieces := max(1, min(d.k/256, 4*c.dev.team.size/(planes*groups))) // of a group, where there are few
 	c.step(func(w *worker) {
 		for {
-			i, _, ok := w.next(planes*d.groups*pieces, 1)
+			i, _, ok := w.next(planes*groups*pieces, 1)
 			if !ok {
 				return
 			}
 			group := i / pieces
-			first, at := group/d.groups*d.m, group%d.groups*groupTokens
+			first, at := group/groups*d.m, group%groups*groupTokens
 			for l := range w.rows {
 				w.rows[l] = int32(first + at)
 				if at+l < d.m { // beyond the last token it is the first one again
@@ -95,8 +120,8 @@ func (c *compiler) many(isExact bool) bool {
 			d.turn(w, group, i%pieces, pieces)
 		}
 	})
-	d.chunk()
 	n, p2 := dst.t.Shape[0], dst.t.Shape[2]
+	a := &p.weights[0]
 	r2, r3 := p2/a.t.Shape[2], dst.t.Shape[3]/a.t.Shape[3] // how often a's planes repeat
 	chunks := (n + d.rows - 1) / d.rows
 	c.step(func(w *worker) {
@@ -109,11 +134,21 @@ func (c *compiler) many(isExact bool) bool {
 			i2, i3 := plane%p2, plane/p2
 			i := item % chunks * d.rows
 			rows := min(d.rows, n-i)
-			d.take(w, a.at(i, i2/r2, i3/r3), rows)
-			for g := 0; g < d.groups; {
-				both := d.multiply(w, plane*d.groups+g, min(2, d.groups-g), rows)
-				at := dst.at(g*groupTokens, i2, i3) + 4*i
-				d.spread(w, rows, 0, min(both*groupTokens, d.m-g*groupTokens), dst.p[at:], dst.t.Stride[1])
+			for _, d := range ds {
+				d.take(w, d.a.at(i, i2/r2, i3/r3), rows)
+			}
+			for g := 0; g < groups; {
+				t := g * groupTokens
+				both := 0
+				for _, d := range ds {
+					both = d.multiply(w, plane*groups+g, min(2, groups-g), rows)
+				}
+				tokens := min(both*groupTokens, d.m-t)
+				if p.finish == nil {
+					d.spread(w, rows, 0, tokens, dst.p[dst.at(t, i2, i3)+4*i:], dst.t.Stride[1])
+				} else {
+					finishTile(w, ds, tokens, rows, func(l int, v [2][]float32) { p.finish(w, plane*d.m+t+l, i, v) })
+				}
 				g += both
 			}
 		}
@@ -121,21 +156,36 @@ func (c *compiler) many(isExact bool) bool {
 	return true
 }
 
+// finishTile gives the results of each of some tokens to f.
+func finishTile(w *worker, ds []*many, tokens, rows int, f func(l int, v [2][]float32)) {
+	for _, d := range ds {
+		d.spread(w, rows, 0, tokens, f32Bytes(w.floats[d.results:][:d.rows*2*groupTokens]), 4*d.rows)
+	}
+	for l := range tokens {
+		var v [2][]float32
+		for k, d := range ds {
+			v[k] = w.floats[d.results+l*d.rows:][:rows]
+		}
+		f(l, v)
+	}
+}
+
 // manyID is many for a mixture of experts: the pairs of an expert are what tokens are there. A group has
 // pairs of one expert alone.
-func (c *compiler) manyID(isExact bool, pairs *expertGroups) bool {
-	dst, a, x := c.dst, c.src[0], c.src[1]
-	n, used, xRows, experts := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1], a.t.Shape[2]
-	if pairs.pairs < expertTokens*experts {
+func (c *compiler) manyID(p *matmuls, pairs *expertGroups) bool {
+	dst, x := &p.dst, &p.x
+	experts := p.weights[0].t.Shape[2]
+	n, used, xRows := dst.t.Shape[0], dst.t.Shape[1], x.t.Shape[1]
+	if c.alike || pairs.pairs < expertTokens*experts {
 		return false
 	}
-	d := c.newMany(isExact)
-	if d == nil {
+	ds := c.bothMany(p)
+	if ds == nil {
 		return false
 	}
-	d.round()
+	d := ds[0]
 	most := min(pairs.pairs, pairs.pairs/groupTokens+experts)
-	d.tokens = c.common(most * d.groupBytes)
+	c.ready(ds, most)
 	c.step(func(w *worker) {
 		for {
 			i, _, ok := w.next(most, 1)
@@ -147,16 +197,15 @@ func (c *compiler) manyID(isExact bool, pairs *expertGroups) bool {
 				return
 			}
 			for l := range w.rows {
-				p := int(order[0])
+				pair := order[0]
 				if l < len(order) {
-					p = int(order[l])
+					pair = order[l]
 				}
-				w.rows[l] = int32(p/used*xRows + p%used%xRows)
+				w.rows[l] = int32(xRow(pair, used, xRows))
 			}
 			d.turn(w, i, 0, 1)
 		}
 	})
-	d.chunk()
 	chunks := (n + d.rows - 1) / d.rows
 	c.step(func(w *worker) {
 		for {
@@ -170,12 +219,21 @@ func (c *compiler) manyID(isExact bool, pairs *expertGroups) bool {
 				continue
 			}
 			rows := min(d.rows, n-i)
-			d.take(w, a.at(i, e, 0), rows)
+			for _, d := range ds {
+				d.take(w, d.a.at(i, e, 0), rows)
+			}
 			for g := pairs.firstGroup(w, e); len(order) > 0; {
-				both := d.multiply(w, g, min(2, (len(order)+groupTokens-1)/groupTokens), rows)
+				both := 0
+				for _, d := range ds {
+					both = d.multiply(w, g, min(2, (len(order)+groupTokens-1)/groupTokens), rows)
+				}
 				some := order[:min(both*groupTokens, len(order))]
-				for l, p := range some {
-					d.spread(w, rows, l, 1, dst.p[dst.at(int(p)%used, int(p)/used, 0)+4*i:], 0)
+				if p.finish != nil {
+					finishTile(w, ds, len(some), rows, func(l int, v [2][]float32) { p.finish(w, int(some[l]), i, v) })
+				} else {
+					for l, pair := range some {
+						d.spread(w, rows, l, 1, dst.p[dst.row(int(pair))+4*i:], 0)
+					}
 				}
 				order = order[len(some):]
 				g += both
@@ -294,8 +352,8 @@ func (d *many) turn(w *worker, group, piece, pieces int) {
 	}
 }
 
-// chunk lays out what a worker needs for a chunk of rows.
-func (d *many) chunk() {
+// chunk lays out what a worker needs for a chunk of rows, of so many products at a time.
+func (d *many) chunk(products int) {
 	tile := d.u.rows[d.shape]
 	elem := 1
 	switch d.shape {
@@ -305,7 +363,7 @@ func (d *many) chunk() {
 		elem = 2
 	}
 	n := d.a.t.Shape[1]
-	rows := min(chunkRows, max(tile, chunkBytes/(elem*d.k)))
+	rows := min(chunkRows, max(tile, chunkBytes/(elem*d.k*products)))
 	rows = min(rows, max(tile, n/(4*d.c.dev.team.size)))
 	d.rows = (rows + tile - 1) / tile * tile
 	// A cache line more than a row, so that rows do not meet in the same sets of the cache.
@@ -323,6 +381,7 @@ func (d *many) chunk() {
 	d.q = d.c.scratch(d.rows * d.qStride / 4)
 	d.scales = d.c.scratch(d.rows * d.scaleStride / 4)
 	d.out = d.c.scratch((d.rows + 16) * 2 * groupTokens)
+	d.results = d.c.scratch(d.rows * 2 * groupTokens)
 }
 
 // take takes some rows of weights apart, the first at byte offset off.

@@ -66,10 +66,25 @@ func checkTile(t *testing.T, r *rand.Rand, u *panelUnits, shape panelShape, grou
 		for i := range q { // codes: any bytes
 			q[i] = math.Float32frombits(r.Uint32())
 		}
+		if most := u.most[shape]; most != 0 {
+			codes := i8s(f32Bytes(q))
+			for i := range codes {
+				codes[i] = int8(r.IntN(2*int(most)+1)) - most
+			}
+			if n == 2 { // and sums as great as they may be
+				for i := range codes {
+					codes[i] = most - int8(i/32%2)*2*most
+				}
+			}
+		}
 		for g := range groups {
 			for b := range n {
 				for i := range 128 {
-					x[g*group/4+b*tokenBlock/4+i] = math.Float32frombits(r.Uint32())
+					v := r.Uint32()
+					if n == 2 && u.most[shape] != 0 {
+						v = math.MaxUint32
+					}
+					x[g*group/4+b*tokenBlock/4+i] = math.Float32frombits(v)
 				}
 			}
 		}
@@ -275,6 +290,9 @@ func TestPanelCodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, v := range want {
+				if most := u.most[u.shape(typ)]; most != 0 && (q[i] > most || q[i] < -most) {
+					t.Fatalf("%s: code %d is %d, and tiles take up to %d", typ, i, q[i], most)
+				}
 				e := i / shape.elems() * shape.entry() / 4
 				if typ == tensor.MXFP4 {
 					scales[e+1] = mxfp4Half[w[i/elems*size]]
@@ -288,6 +306,46 @@ func TestPanelCodes(t *testing.T) {
 				}
 				if sum := i32s(sb)[e]; i%shape.elems() == 0 && sum != -128*sum8(q[i:i+shape.elems()]) {
 					t.Fatalf("%s: sum %d is %d, want %d", typ, i/shape.elems(), sum, -128*sum8(q[i:i+shape.elems()]))
+				}
+			}
+		}
+	})
+}
+
+// TestGates compares each level's gates with plain Go's, also where the exponential is no float32.
+func TestGates(t *testing.T) {
+	eachLevel(t, func(t *testing.T, u *units) {
+		r := rand.New(rand.NewPCG(19, 20))
+		g, up := make([]float32, 1003), randomFloats(r, 1003)
+		for i := range g {
+			g[i] = float32(r.NormFloat64() * 8)
+		}
+		copy(g, []float32{0, -88, 88, -89, 89, -103, -110, -1e4, 1e4, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), 1e-40})
+		for act, f := range gates {
+			if f.each == nil {
+				continue
+			}
+			got, want := make([]float32, len(g)), make([]float32, len(g))
+			u.gates[act](got, g, up)
+			f.each(want, g, up)
+			for i, v := range want {
+				if v != v && got[i] != got[i] || v == got[i] {
+					continue
+				}
+				x := math.Abs(float64(g[i])) // the argument of the exponential: three roundings of it show, in both
+				if tensor.Func(act) == tensor.GELU {
+					x *= 1.6 + 0.0714*x*x
+				}
+				if e := math.Abs(float64(got[i] - v)); !(e <= 4e-7*math.Abs(float64(v))*(1+x/2)+1e-37) {
+					t.Errorf("%v of %g times %g is %g, want %g", tensor.Func(act), g[i], up[i], got[i], v)
+				}
+			}
+			for n := range 9 { // alone or in company
+				u.gates[act](want[:n], g[20:20+n], up[20:20+n])
+				for i := range n {
+					if math.Float32bits(want[i]) != math.Float32bits(got[20+i]) {
+						t.Fatalf("%v: element %d of %d is %g, in a long row %g", tensor.Func(act), i, n, want[i], got[20+i])
+					}
 				}
 			}
 		}

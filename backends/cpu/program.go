@@ -33,6 +33,7 @@ func register(op tensor.Op, compile func(c *compiler), refuses ...func(n *tensor
 type compiler struct {
 	dev   *Device
 	u     *units
+	alike bool // results do not depend on how many tokens there are
 	place func(*tensor.Tensor) tensor.Storage
 
 	// The present node, or the last of the present group: its operands, resolved to memory. Those of absent
@@ -74,7 +75,7 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := g.CheckGroups(); err != nil {
 		return nil, fmt.Errorf("cpu: %w", err)
 	}
-	c := &compiler{dev: d, u: d.units, place: g.Place}
+	c := &compiler{dev: d, u: d.units, alike: g.Reproducible, place: g.Place}
 	groups := g.Groups
 	for i := 0; i < len(g.Nodes); i++ {
 		var err error
@@ -89,7 +90,7 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 		}
 	}
 	d.team.reserve(c.floats, c.shared)
-	return &program{team: d.team, steps: c.steps}, nil
+	return &program{dev: d, steps: c.steps}, nil
 }
 
 // single adds the steps of node n.
@@ -140,13 +141,15 @@ func (c *compiler) operand(t *tensor.Tensor) (operand, error) {
 }
 
 type program struct {
-	team  *team
+	dev   *Device
 	w0    worker
 	steps []step
 }
 
 // Submit runs the program to its end: the host's work is done when it returns.
-func (p *program) Submit(ctx context.Context) error { return p.team.submit(ctx, &p.w0, p.steps) }
+func (p *program) Submit(ctx context.Context) error {
+	return p.dev.team.submit(ctx, &p.w0, p.steps, &p.dev.closed)
+}
 
 // Wait has nothing to wait for.
 func (p *program) Wait(context.Context) error { return nil }

@@ -5,21 +5,20 @@ import (
 	"errors"
 	"runtime"
 	"sync"
-	"sync/atomic"
-	"time"
 )
 
-// A team is a fixed set of workers that run the steps of a program together: every worker runs every
-// step, takes its share of it chunk by chunk, and meets the others at a barrier before the next. The
-// goroutine that submits is worker 0; the others are goroutines that live as long as the team and
-// sleep while nothing is submitted.
+// A team is a fixed set of workers that run the steps of a program together: whoever is there takes
+// chunks of the present step, and the next begins when all of its chunks are done. The goroutine that
+// submits is one of them; the others are goroutines that live as long as the team and sleep while
+// nothing is submitted. Devices with as many workers share one team, and their submits take turns.
 type team struct {
 	size   int
-	mu     sync.Mutex // held by the submitter of a run
-	once   sync.Once
-	closed bool        // its workers are gone
-	work   []chan *run // one for each worker but 0
+	turn   chan struct{} // holds one element while somebody submits; those who wait are served in order
+	start  sync.Once
+	closed bool // its workers are gone
 	r      run
+
+	users int // devices; guarded by joined
 
 	floats [][]float32 // scratch of each worker, grown at compile time
 	shared []byte      // scratch of all workers together
@@ -28,36 +27,16 @@ type team struct {
 // errClosed is what a program of a closed device gives.
 var errClosed = errors.New("cpu: the device is closed")
 
-// A run is one submit of one program.
-type run struct {
-	steps []step
-	done  <-chan struct{} // of the context
-	ctx   context.Context
-	n     int32
-
-	// Each counter has a cache line of its own: workers hit them at the same time.
-	_       [64]byte
-	chunk   atomic.Int64 // next chunk of the present step
-	_       [56]byte
-	arrived atomic.Int32
-	_       [60]byte
-	phase   atomic.Uint32 // number of steps done
-	_       [60]byte
-	stop    atomic.Bool
-	halt    bool         // stop, as the last to arrive at the barrier saw it: all must leave at the same one
-	running atomic.Int32 // workers inside
-
-	errOnce sync.Mutex
-	err     error
-}
-
-// step is what each worker does between two barriers.
+// step is what each worker that takes part does between two barriers: it takes chunks with next until
+// there are none. Not every worker takes part in every step.
 type step func(w *worker)
 
 // worker is one worker's view of a run.
 type worker struct {
-	id, n  int
+	// id is 0 for the worker that began the present step, of which there is always exactly one.
+	id     int
 	r      *run
+	chunk  *counter  // of the present step
 	floats []float32 // scratch, as large as the program asked for
 	shared []byte    // scratch common to the team
 
@@ -67,34 +46,60 @@ type worker struct {
 	unpacking     unpacking
 	lanes, rows   [16]int32
 	tail          [32]float32
+
+	attn attnItem // what attention is at
 }
 
 func newTeam(size int) *team {
-	t := &team{size: size, floats: make([][]float32, size)}
+	t := &team{size: size, turn: make(chan struct{}, 1), floats: make([][]float32, size)}
+	t.r.state.Store(idle)
 	return t
 }
 
-// start brings the workers up. They belong to the team until close.
-func (t *team) start() {
-	t.work = make([]chan *run, t.size-1)
-	for i := range t.work {
-		c := make(chan *run, 1)
-		t.work[i] = c
+// begin brings the workers up, and is back when all are there. They belong to the team until close.
+func (t *team) begin() {
+	masks := workerMasks(t.size)
+	var there sync.WaitGroup
+	there.Add(t.size - 1)
+	for seat := 1; seat < t.size; seat++ {
 		go func() {
-			w := &worker{id: i + 1, n: t.size}
-			for r := range c {
-				w.r, w.floats, w.shared = r, t.floats[w.id], t.shared
-				w.run()
-				r.running.Add(-1)
+			// A thread of its own keeps a worker on its core, near what it has read. It ends with the
+			// worker, and its affinity with it.
+			runtime.LockOSThread()
+			if masks != nil {
+				pinThread(masks[seat])
+			}
+			w := &worker{}
+			there.Done()
+			for phase := uint32(idle); ; phase = w.work(t, seat) {
+				if t.r.wait(phase); t.r.closed.Load() {
+					return
+				}
 			}
 		}()
 	}
+	there.Wait()
 }
+
+// take waits for the caller's turn; give ends it.
+func (t *team) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *team) give() { <-t.turn }
 
 // reserve grows the scratch memory for programs yet to run.
 func (t *team) reserve(floats, shared int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	_ = t.take(context.Background()) // which is never cancelled
+	defer t.give()
 	for i := range t.floats {
 		if len(t.floats[i]) < floats {
 			t.floats[i] = make([]float32, floats)
@@ -105,111 +110,71 @@ func (t *team) reserve(floats, shared int) {
 	}
 }
 
-// submit runs steps to the end, to the first error, or until ctx is cancelled.
-func (t *team) submit(ctx context.Context, w0 *worker, steps []step) error {
-	if err := ctx.Err(); err != nil {
+// submit runs steps to the end, to the first error, or until ctx is cancelled. isClosed is looked at in
+// the caller's turn.
+func (t *team) submit(ctx context.Context, w0 *worker, steps []step, isClosed *bool) error {
+	if err := t.take(ctx); err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
+	defer t.give()
+	switch {
+	case t.closed || *isClosed:
 		return errClosed
+	case len(steps) == 0:
+		return nil
 	}
-	t.once.Do(t.start)
+	t.start.Do(t.begin)
 	r := &t.r
-	r.steps, r.ctx, r.done, r.n, r.err = steps, ctx, ctx.Done(), int32(t.size), nil
-	r.chunk.Store(0)
-	r.arrived.Store(0)
-	r.phase.Store(0)
-	r.stop.Store(false)
-	r.running.Store(int32(t.size - 1))
-	for _, c := range t.work {
-		c <- r
+	phase := r.open(ctx, steps)
+	w0.enter(t, 0)
+	w0.id = 0
+	for phase = w0.steps(phase); phase&idle == 0; phase = w0.work(t, 0) {
+		r.wait(phase)
 	}
-	w0.id, w0.n, w0.r, w0.floats, w0.shared = 0, t.size, r, t.floats[0], t.shared
-	w0.run()
-	for i := 0; r.running.Load() != 0; i++ {
-		relax(i)
-	}
-	r.ctx, r.done, r.steps = nil, nil, nil
+	r.ctx, r.done, r.list = nil, nil, nil
 	return r.err
 }
 
+// close ends the workers once the present run is over.
 func (t *team) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	for _, c := range t.work {
-		close(c)
-	}
-	t.work = nil
-}
-
-// run does every step.
-func (w *worker) run() {
-	for i, s := range w.r.steps {
-		s(w)
-		if !w.r.barrier(uint32(i + 1)) {
-			return
-		}
+	_ = t.take(context.Background())
+	defer t.give()
+	if !t.closed {
+		t.closed = true
+		t.r.closed.Store(true)
+		t.r.advance()
 	}
 }
 
-// barrier waits for all workers to end a step and reports whether there is a next one to do.
-func (r *run) barrier(phase uint32) bool {
-	if r.arrived.Add(1) == r.n {
-		select {
-		case <-r.done:
-			r.fail(r.ctx.Err())
-		default:
-		}
-		r.arrived.Store(0)
-		r.chunk.Store(0)
-		r.halt = r.stop.Load()
-		r.phase.Store(phase)
-	} else {
-		for i := 0; r.phase.Load() < phase; i++ {
-			relax(i)
-		}
+// joined are the teams that devices use, by size.
+var joined = struct {
+	sync.Mutex
+	by map[int]*team
+}{by: map[int]*team{}}
+
+// joinTeam returns the process's team of the given size. Each call needs one of leave.
+func joinTeam(size int) *team {
+	joined.Lock()
+	defer joined.Unlock()
+	t := joined.by[size]
+	if t == nil {
+		t = newTeam(size)
+		joined.by[size] = t
 	}
-	return !r.halt
+	t.users++
+	return t
 }
 
-// relax waits a moment: at first only by looking again, as the others are usually a microsecond behind,
-// later by letting other goroutines and, in the end, other processes run.
-func relax(i int) {
-	switch {
-	case i < 2000:
-	case i < 4000:
-		runtime.Gosched()
-	default:
-		time.Sleep(20 * time.Microsecond)
+// leave ends the workers if no other device has them.
+func (t *team) leave() {
+	joined.Lock()
+	t.users--
+	isLast := t.users == 0
+	if isLast {
+		delete(joined.by, t.size)
 	}
-}
-
-// fail ends the run with err, unless it has ended.
-func (r *run) fail(err error) {
-	r.errOnce.Lock()
-	if r.err == nil {
-		r.err = err
+	joined.Unlock()
+	if isLast {
+		t.close()
 	}
-	r.errOnce.Unlock()
-	r.stop.Store(true)
-}
-
-// next takes the worker's next chunk of a step over total items, grain at a time. It reports false
-// when all are taken, or the run has failed or was cancelled.
-func (w *worker) next(total, grain int) (from, to int, ok bool) {
-	r := w.r
-	from = int(r.chunk.Add(int64(grain))) - grain
-	if from >= total || r.stop.Load() {
-		return 0, 0, false
-	}
-	select {
-	case <-r.done:
-		r.fail(r.ctx.Err())
-		return 0, 0, false
-	default:
-	}
-	return from, min(from+grain, total), true
 }

@@ -37,11 +37,14 @@ func TestTeamSteps(t *testing.T) {
 		var steps []step
 		const n, total, rounds = 80, 37, 10
 		var taken [n][total]atomic.Int32
-		var done [n]atomic.Int32
+		var done, begun [n]atomic.Int32
 		for i := range n {
 			steps = append(steps, func(w *worker) {
-				if i > 0 && done[i-1].Load() != int32(size) {
-					t.Errorf("step %d began before all had ended the one before", i)
+				if i > 0 && done[i-1].Load() != total {
+					t.Errorf("step %d began when %d of the %d items of the one before were done", i, done[i-1].Load(), total)
+				}
+				if w.id == 0 {
+					begun[i].Add(1)
 				}
 				for {
 					from, to, ok := w.next(total, 1+i%5)
@@ -51,8 +54,8 @@ func TestTeamSteps(t *testing.T) {
 					for j := from; j < to; j++ {
 						taken[i][j].Add(1)
 					}
+					done[i].Add(int32(to - from))
 				}
-				done[i].Add(1)
 			})
 		}
 		deadline(t, func() {
@@ -60,12 +63,15 @@ func TestTeamSteps(t *testing.T) {
 				for i := range done {
 					done[i].Store(0)
 				}
-				if err := tm.submit(t.Context(), new(worker), steps); err != nil {
+				if err := tm.submit(t.Context(), new(worker), steps, new(bool)); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 		for i := range n {
+			if c := begun[i].Load(); c != rounds {
+				t.Fatalf("%d workers: step %d was begun by %d, want %d", size, i, c, rounds)
+			}
 			for j := range total {
 				if c := taken[i][j].Load(); c != rounds {
 					t.Fatalf("%d workers: item %d of step %d was taken %d times, want %d", size, j, i, c, rounds)
@@ -104,7 +110,7 @@ func TestTeamFailures(t *testing.T) {
 						}
 					})
 				}
-				err := tm.submit(t.Context(), new(worker), steps)
+				err := tm.submit(t.Context(), new(worker), steps, new(bool))
 				switch {
 				case failing != errors.Is(err, errBad):
 					t.Errorf("round %d: failing is %v, error is %v", round, failing, err)
@@ -141,7 +147,7 @@ func TestTeamCancel(t *testing.T) {
 				})
 			}
 			var err error
-			deadline(t, func() { err = tm.submit(ctx, new(worker), steps) })
+			deadline(t, func() { err = tm.submit(ctx, new(worker), steps, new(bool)) })
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("have %v, want context.Canceled", err)
 			}
@@ -149,7 +155,7 @@ func TestTeamCancel(t *testing.T) {
 			if most := int64(at*1000 + 1000); items.Load() > most {
 				t.Errorf("%d items were done after the end of step %d", items.Load()-most, at)
 			}
-			if err := tm.submit(ctx, new(worker), steps); !errors.Is(err, context.Canceled) {
+			if err := tm.submit(ctx, new(worker), steps, new(bool)); !errors.Is(err, context.Canceled) {
 				t.Errorf("submitted after its end: %v", err)
 			}
 			cancel()
@@ -329,3 +335,91 @@ var everyKernel = func() map[string]func(r *rig) *tensor.Tensor {
 	}
 	return m
 }()
+
+// TestSharedTeam opens devices of one size, which share a team: it outlives all but the last of them, and
+// programs of a closed one do not run.
+func TestSharedTeam(t *testing.T) {
+	a, b, other := New(Options{Threads: 3}), New(Options{Name: "B", Threads: 3}), New(Options{Threads: 4})
+	defer other.Close()
+	if a.team != b.team || a.team == other.team {
+		t.Fatal("teams are shared by size")
+	}
+	var progs []*bound
+	for _, dev := range []*Device{a, b} {
+		r := newRig(t, 1)
+		p, err := r.bind(dev, false, r.Neg(r.random(tensor.F32, tensor.MakeShape(100))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		progs = append(progs, p)
+	}
+	for range 2 { // closing again does nothing
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := progs[0].prog.Submit(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("a closed device's program gives %v", err)
+	}
+	if err := progs[1].prog.Submit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.Close()
+	if err := progs[1].prog.Submit(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("a closed device's program gives %v", err)
+	}
+	if c := New(Options{Threads: 3}); c.team == a.team {
+		t.Error("a team that has ended is used again")
+	} else {
+		c.Close()
+	}
+}
+
+// TestTurns has a submit wait behind a long one: it gives up when its context ends, and otherwise gets its
+// turn although others submit without a pause.
+func TestTurns(t *testing.T) {
+	tm := newTeam(2)
+	defer tm.close()
+	entered, release := make(chan struct{}), make(chan struct{})
+	long := []step{func(w *worker) {
+		if w.id == 0 {
+			close(entered)
+			<-release
+		}
+	}}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := tm.submit(t.Context(), new(worker), long, new(bool)); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	nothing := []step{func(*worker) {}}
+	if err := tm.submit(ctx, new(worker), nothing, new(bool)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting gives %v", err)
+	}
+	close(release)
+	wg.Wait()
+
+	var stop atomic.Bool
+	for range 2 {
+		wg.Go(func() {
+			for w := new(worker); !stop.Load(); {
+				if err := tm.submit(t.Context(), w, nothing, new(bool)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	deadline(t, func() {
+		for range 100 {
+			if err := tm.submit(t.Context(), new(worker), nothing, new(bool)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	stop.Store(true)
+	wg.Wait()
+}

@@ -18,10 +18,15 @@ type units struct {
 	decode [256]func(dst []float32, src []byte)
 	// round writes the record of a token's row, by form; see form.
 	round [forms]func(rec []byte, x []float32)
+	// gates are the activations of a GLU times its other half, by function; dst may be either.
+	gates [len(gates)]func(dst, g, up []float32)
 	// rows multiply rows of weights with tokens, by type of the weights.
 	rows [256]rowUnits
 	// panel multiplies with many tokens; nil where rows do that, too.
 	panel *panelUnits
+
+	// attn are those of attention.
+	attn attnUnits
 }
 
 // form is how a token's row is written down, as its record, to be multiplied with weights of some types.
@@ -96,7 +101,11 @@ type product struct {
 
 // scalarUnits fills u with plain Go.
 func scalarUnits(u *units) {
+	scalarAttn(&u.attn)
 	u.dotF32, u.addScaledF32 = dotF32Go, addScaledF32Go
+	for i, g := range gates {
+		u.gates[i] = g.each
+	}
 	u.decode = decoders
 	u.round[floats] = roundNot
 	u.round[blocks32] = round32Go

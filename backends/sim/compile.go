@@ -23,7 +23,7 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := g.CheckGroups(); err != nil {
 		return nil, fmt.Errorf("sim: %s: %w", d.cfg.Name, err)
 	}
-	c := &compiler{program: p, place: g.Place, imported: map[buffer.Buffer]buffer.Buffer{}, inner: map[*tensor.Tensor]buffer.Buffer{}}
+	c := &compiler{program: p, place: g.Place, alike: g.Reproducible, imported: map[buffer.Buffer]buffer.Buffer{}, inner: map[*tensor.Tensor]buffer.Buffer{}}
 	if err := c.fill(g); err != nil {
 		return nil, errors.Join(err, p.drop())
 	}
@@ -99,6 +99,7 @@ func (c *compiler) isInner(t *tensor.Tensor) bool {
 // compiler finds the places of a program's tensors.
 type compiler struct {
 	*program
+	alike    bool // Subgraph.Reproducible
 	place    func(*tensor.Tensor) tensor.Storage
 	imported map[buffer.Buffer]buffer.Buffer  // what the CPU backend sees of each buffer
 	inner    map[*tensor.Tensor]buffer.Buffer // results of groups that have no place, but for the CPU backend
@@ -238,7 +239,7 @@ func (c *compiler) part(nodes []*tensor.Tensor, groups []backends.Group, place f
 	if len(nodes) == 0 {
 		return nil
 	}
-	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Groups: groups, Place: place})
+	in, err := c.dev.inner.Compile(&backends.Subgraph{Nodes: nodes, Groups: groups, Place: place, Reproducible: c.alike})
 	if err != nil {
 		return fmt.Errorf("sim: %s: %w", c.dev.cfg.Name, err)
 	}

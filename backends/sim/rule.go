@@ -78,6 +78,9 @@ func (d *Device) Supports(n *tensor.Tensor) error {
 	return nil
 }
 
+// Reproduces reports what the CPU backend does.
+func (d *Device) Reproduces() bool { return d.inner.Reproduces() }
+
 // Fuses returns the reason of the rule that refuses the fusion, or of the CPU backend.
 func (d *Device) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
 	why, allowed := d.ruled(func(r *Rule) bool { return r.matchesGroup(f, nodes) })

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/conformance"
+	"github.com/tenon-go/tenon/internal/testcorpus"
 )
 
 // demand is the environment variable by which CI says that there must be a device.
@@ -39,4 +40,13 @@ func TestConformance(t *testing.T) {
 		opt.Chapters = []string{conformance.ChapterBuffers, conformance.ChapterPrograms, conformance.ChapterConcurrency}
 	}
 	conformance.Test(t, func() (backends.Device, error) { return d, nil }, opt)
+}
+
+// TestVulkanCorpusOps runs the ops of the reference corpus and compares with what the peer made of them.
+func TestVulkanCorpusOps(t *testing.T) {
+	dir := testcorpus.Dir(t)
+	d := open(t, Options{})
+	conformance.Test(t, func() (backends.Device, error) { return d, nil }, conformance.Options{
+		Chapters: []string{conformance.ChapterCorpus}, Corpus: dir,
+	})
 }

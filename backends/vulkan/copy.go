@@ -16,6 +16,11 @@ func supportsCopy(_ *Device, n *tensor.Tensor) string {
 			return fmt.Sprintf("the layout of %s is unknown", to)
 		}
 		return ""
+	case from == tensor.F64 || to == tensor.F64:
+		if !isFloat(from) && !isFloat(to) {
+			return fmt.Sprintf("there is no conversion from %s to %s", from, to)
+		}
+		return ""
 	case !decodable(from) && !isInteger(from):
 		return fmt.Sprintf("the source is %s, which no kernel decodes", from)
 	case !encodable(to) && !isInteger(to):
@@ -51,7 +56,7 @@ func recordCopy(r *recorder, n *tensor.Tensor) error {
 		to = from
 		unit, _ = n.Type.Block()
 	case to.Quantized():
-		unit = 32
+		unit, _ = to.Block()
 	case from.Quantized():
 		unit = 4
 	}
@@ -68,6 +73,9 @@ func (r *recorder) move(n, x *tensor.Tensor, s tensor.Shape, unit int, from, to 
 	p := r.push().in(x).outAt(n, offset).i(total).shape(count).shape(xn).strides(x)
 	for _, st := range n.Stride {
 		p.i(st)
+	}
+	if from != to && superblock(to) {
+		return r.run("copy_k", 64, spec{uint32(from), uint32(to)}, p, r.linear(total, 64))
 	}
 	return r.run("copy", elementGroup, spec{uint32(from), uint32(to), flag(repeat)}, p, r.linear(total, elementGroup))
 }

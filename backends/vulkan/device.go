@@ -27,6 +27,7 @@ type Device struct {
 	host  *memory
 
 	profile *profile // nil unless it is asked for
+	broken  sync.Map // kinds of op, and fusions, whose shader the driver does not compile: why
 
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost
@@ -112,7 +113,9 @@ func (d *Device) Supports(n *tensor.Tensor) error {
 	case !ok:
 		reason = "there is no kernel for it"
 	default:
-		if reason = tooLarge(n); reason == "" {
+		if why, ok := d.broken.Load(n.Op.Kind()); ok {
+			reason = why.(string)
+		} else if reason = tooLarge(n); reason == "" {
 			reason = k.supports(d, n)
 		}
 	}

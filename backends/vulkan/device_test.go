@@ -4,6 +4,7 @@ package vulkan
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -319,5 +320,36 @@ func TestProfile(t *testing.T) {
 	}
 	if runs["unary Scale F32[4096]"] != 10 || runs["unary Unary F32[4096]"] != 5 || len(runs) != 2 {
 		t.Errorf("%v", runs)
+	}
+}
+
+// TestShaderThatDoesNotCompile has a driver that refuses a shader: an error of Compile, and the next plan knows.
+func TestShaderThatDoesNotCompile(t *testing.T) {
+	d := open(t, Options{})
+	defer d.Close()
+	n := scaleOf(t)
+	if err := d.Supports(n); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		errors.New("something else"),
+		&shaderError{"unary", fmt.Errorf("compiling: %w", buffer.ErrNoMemory)},
+		&shaderError{"unary", fmt.Errorf("compiling: %w", backends.ErrDeviceLost)},
+	} {
+		if d.blame(n.Op.Kind(), err); d.Supports(n) != nil {
+			t.Errorf("after %v: %v", err, d.Supports(n))
+		}
+	}
+	d.blame(n.Op.Kind(), fmt.Errorf("vulkan: x: %w", &shaderError{"unary", &vk.Error{Call: "vkCreateComputePipelines", Result: -1000012000}}))
+	err := d.Supports(n)
+	if !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "does not compile shader unary (vkCreateComputePipelines: invalid shader)") {
+		t.Errorf("%v", err)
+	}
+	s, err := d.session()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.pipeline(pipelineKey{shader: "nothing", local: 1}); err == nil {
+		t.Error("a shader that there is not has a pipeline")
 	}
 }

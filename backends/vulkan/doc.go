@@ -38,6 +38,8 @@
 //  4. A line in the table of kernels.go, with what it supports: a reason that people read when they ask why an op runs
 //     elsewhere. Numbers of more than 32 bits are refused before.
 //
+// A kernel for several nodes (see backends.Fuser) has its line in the table of fusion.go.
+//
 // Then the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/vulkan.
 //
 // Options.Profile, or a file named by the environment variable TENON_VULKAN_PROFILE, says where the time goes.

@@ -4,18 +4,21 @@ package vulkan
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
+	"github.com/tenon-go/tenon/buffer"
 )
 
 //go:embed shaders/spv
 var spirv embed.FS
 
 // maxSpec is how many specialization constants a kernel may have besides the first two.
-const maxSpec = 14
+const maxSpec = 22
 
 // pipelineKey is a shader and its specialization constants.
 type pipelineKey struct {
@@ -75,8 +78,27 @@ func (s *session) pipeline(key pipelineKey) (vk.Pipeline, error) {
 	spec := append([]uint32{key.local, uint32(l.Subgroup)}, key.spec[:key.n]...)
 	x, err := s.vk.CreatePipeline(m, spec, size, can.SubgroupSize && int(key.local)%l.Subgroup == 0)
 	if err != nil {
-		return 0, s.failed(fmt.Sprintf("compiling shader %s %v", key.shader, spec), err)
+		return 0, &shaderError{key.shader, s.failed(fmt.Sprintf("compiling shader %s %v", key.shader, spec), err)}
 	}
 	p.all[key], p.fresh = x, true
 	return x, nil
+}
+
+// shaderError says that a driver does not compile a shader.
+type shaderError struct {
+	shader string
+	err    error
+}
+
+func (e *shaderError) Error() string { return e.err.Error() }
+func (e *shaderError) Unwrap() error { return e.err }
+
+// blame remembers a shader that the driver does not compile: from then on Supports refuses the op, or Fuses the group, and whoever
+// plans again has it elsewhere. Want of memory and a loss say nothing about the shader.
+func (d *Device) blame(kind any, err error) {
+	var e *shaderError
+	if !errors.As(err, &e) || errors.Is(err, buffer.ErrNoMemory) || errors.Is(err, backends.ErrDeviceLost) {
+		return
+	}
+	d.broken.Store(kind, fmt.Sprintf("the driver does not compile shader %s (%v)", e.shader, e.err))
 }

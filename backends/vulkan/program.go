@@ -40,7 +40,12 @@ type program struct {
 // Compile records nodes.
 func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 	if err := g.CheckGroups(); err != nil {
-		return nil, fmt.Errorf("vulkan: compile on %s: %w", d.owner, err)
+		return nil, fmt.Errorf("vulkan: %w", err)
+	}
+	for _, x := range g.Groups {
+		if err := d.Fuses(x.Fusion, g.Nodes[x.From:x.To]); err != nil {
+			return nil, err
+		}
 	}
 	for _, n := range g.Nodes {
 		if err := d.Supports(n); err != nil {
@@ -63,24 +68,26 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 
 // record makes the dispatches of all nodes, and command buffers of them.
 func (p *program) record(r *recorder) error {
-	groups := r.graph.Groups
-	for i := 0; i < len(r.graph.Nodes); {
+	nodes, groups := r.graph.Nodes, r.graph.Groups
+	for i := 0; i < len(nodes); {
 		before, to := len(r.steps), i+1
+		var err error
 		if len(groups) > 0 && groups[0].From == i {
 			to = groups[0].To
-			if err := r.fused(groups[0].Fusion, r.graph.Nodes[i:to]); err != nil {
-				return fmt.Errorf("vulkan: %v: %w", r.graph.Nodes[to-1], err)
-			}
+			err = r.fused(groups[0])
 			groups = groups[1:]
-		} else if err := r.single(r.graph.Nodes[i]); err != nil {
+		} else {
+			err = r.node(nodes[i])
+		}
+		if err != nil {
 			return err
 		}
 		cost := 0.0
-		for _, n := range r.graph.Nodes[i:to] {
+		for _, n := range nodes[i:to] {
 			cost += costOf(n)
 		}
 		for k := before; k < len(r.steps); k++ {
-			r.steps[k].node, r.steps[k].weight = r.graph.Nodes[to-1], cost/float64(len(r.steps)-before)
+			r.steps[k].node, r.steps[k].weight = nodes[to-1], cost/float64(len(r.steps)-before)
 		}
 		i = to
 	}
@@ -94,8 +101,8 @@ func (p *program) record(r *recorder) error {
 	return p.write(r.steps)
 }
 
-// single adds the dispatches of a node by itself.
-func (r *recorder) single(n *tensor.Tensor) error {
+// node makes the dispatches of a node by itself.
+func (r *recorder) node(n *tensor.Tensor) error {
 	for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
 		if _, err := r.address(t); err != nil { // also of what a kernel would not touch
 			return err
@@ -105,6 +112,7 @@ func (r *recorder) single(n *tensor.Tensor) error {
 		return nil
 	}
 	if err := kernels[n.Op.Kind()].record(r, n); err != nil {
+		r.s.dev.blame(n.Op.Kind(), err)
 		return fmt.Errorf("vulkan: %v: %w", n, err)
 	}
 	return nil

@@ -71,19 +71,16 @@ func recordSoftMax(r *recorder, n *tensor.Tensor) error {
 	return r.run("softmax", r.rowLocal(n.Shape[0]), sp, p, groupList(n.Shape.Rows()))
 }
 
-// ropeParams are what RoPE kernels get besides tensors.
-type ropeParams struct {
-	op     tensor.RoPE
-	pairs  int
-	yarn   bool
-	floats [7]float32
+// ropePairs returns how many pairs of a row turn.
+func ropePairs(op tensor.RoPE) int {
+	if op.Mode == tensor.RoPEVision {
+		return int(op.Dims)
+	}
+	return int(op.Dims) / 2
 }
 
-func ropeConstants(op tensor.RoPE) ropeParams {
-	c := ropeParams{op: op, pairs: int(op.Dims) / 2, yarn: op.YaRN.ExtFactor != 0}
-	if op.Mode == tensor.RoPEVision {
-		c.pairs = int(op.Dims)
-	}
+// ropeSpec returns the constants of rope.glsl, from number 3 on.
+func ropeSpec(op tensor.RoPE, freq bool) spec {
 	// The exponent's first part has so few bits that its product with a pair's number is exact.
 	exponent := math.Log2(float64(op.Base)) * 2 / float64(op.Dims)
 	hi := float64(math.Float32frombits(math.Float32bits(float32(exponent)) &^ 0xfff))
@@ -94,33 +91,34 @@ func ropeConstants(op tensor.RoPE) ropeParams {
 	if size == 0 {
 		size = 1
 	}
+	yarn := op.YaRN.ExtFactor != 0
 	low, ramp := 0.0, 1.0
-	if c.yarn {
+	if yarn {
 		low, ramp = yarnRamp(op)
 		if op.Scale != 0 {
 			size *= 1 + 0.1*math.Log(1/float64(op.Scale))
 		}
 	}
-	c.floats = [7]float32{float32(hi), float32(exponent - hi), float32(stretch), op.YaRN.ExtFactor, float32(low), float32(ramp), float32(size)}
-	return c
-}
-
-func (c *ropeParams) spec(t tensor.DType, freq bool) spec {
-	sp := spec{uint32(t), uint32(c.op.Mode), flag(c.yarn), flag(freq), flag(c.op.Inverse)}
+	sp := spec{uint32(op.Mode), flag(yarn), flag(freq), flag(op.Inverse)}
 	end := int32(0)
-	for _, s := range c.op.Sections {
+	for _, s := range op.Sections {
 		end += s
 		sp = append(sp, uint32(max(end, 0)))
+	}
+	sp = append(sp, uint32(ropePairs(op)))
+	for _, v := range []float64{hi, exponent - hi, stretch, float64(op.YaRN.ExtFactor), low, ramp, size} {
+		sp = append(sp, math.Float32bits(float32(v)))
 	}
 	return sp
 }
 
 func recordRoPE(r *recorder, n *tensor.Tensor) error {
+	op := n.Op.(tensor.RoPE)
 	x, pos, freq := n.Src[0], n.Src[1], src(n, 2)
-	c := ropeConstants(n.Op.(tensor.RoPE))
-	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).i(c.pairs).step(pos, 0).step(freq, 0).f32(c.floats[:]...)
-	width := n.Shape[0] - c.pairs
-	return r.run("rope", elementGroup, c.spec(n.Type, freq != nil), p, r.linear(width*n.Shape.Rows(), elementGroup))
+	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).step(pos, 0).step(freq, 0)
+	sp := append(spec{uint32(n.Type)}, ropeSpec(op, freq != nil)...)
+	width := n.Shape[0] - ropePairs(op)
+	return r.run("rope", elementGroup, sp, p, r.linear(width*n.Shape.Rows(), elementGroup))
 }
 
 // yarnRamp returns where the pairs begin that are stretched in part, and over how many they go. Source: arXiv:2309.00071.

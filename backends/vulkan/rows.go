@@ -13,14 +13,13 @@ func isInteger(t tensor.DType) bool {
 	return t == tensor.I8 || t == tensor.I16 || t == tensor.I32 || t == tensor.I64
 }
 
-// encodable reports whether quantize.glsl knows t, or it is a float. The formats of 256 are searched for by the host when a file is
-// made; no cache has them.
-func encodable(t tensor.DType) bool {
-	switch t {
-	case tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q8_1, tensor.IQ4_NL, tensor.MXFP4:
-		return true
-	}
-	return isFloat(t)
+// encodable reports whether quantize.glsl or quantize_k.glsl knows t, or it is a float.
+func encodable(t tensor.DType) bool { return decodable(t) }
+
+// superblock reports whether t has blocks of 256, whose encoders are in quantize_k.glsl.
+func superblock(t tensor.DType) bool {
+	elems, _ := t.Block()
+	return elems == 256
 }
 
 func supportsGetRows(_ *Device, n *tensor.Tensor) string {
@@ -49,19 +48,25 @@ func supportsSetRows(_ *Device, n *tensor.Tensor) string {
 	return ""
 }
 
+// lastRows finds out which of k rows in each plane of idx are the last that go to their place: with one row there is nothing to find.
+func (r *recorder) lastRows(idx *tensor.Tensor, k, in2, in3 int) (area, error) {
+	if k <= 1 {
+		return area{}, nil
+	}
+	last := r.area(4 * int64(k*in2*in3))
+	p := r.push().in(idx).outArea(last).i(k, in2, in3).step(idx, 0, 1, 2)
+	return last, r.run("set_rows_last", elementGroup, spec{uint32(idx.Type)}, p, r.linear(k*in2*in3, elementGroup))
+}
+
 func recordSetRows(r *recorder, n *tensor.Tensor) error {
 	x, idx := n.Src[1], n.Src[2]
 	if x.Shape.Elems() == 0 {
 		return nil
 	}
 	k, in2, in3 := x.Shape[1], idx.Shape[1], idx.Shape[2]
-	var last area
-	if k > 1 {
-		last = r.area(4 * int64(k*in2*in3))
-		p := r.push().in(idx).outArea(last).i(k, in2, in3).step(idx, 0, 1, 2)
-		if err := r.run("set_rows_last", elementGroup, spec{uint32(idx.Type)}, p, r.linear(k*in2*in3, elementGroup)); err != nil {
-			return err
-		}
+	last, err := r.lastRows(idx, k, in2, in3)
+	if err != nil {
+		return err
 	}
 	elems, _ := n.Type.Block()
 	width := n.Shape[0] / elems
@@ -72,6 +77,10 @@ func recordSetRows(r *recorder, n *tensor.Tensor) error {
 		p.u64(0)
 	}
 	p.faults(n).i(width, n.Shape[1], k, x.Shape[2], x.Shape[3], in2, in3).strides(n).strides(x).step(idx, 0, 1, 2)
+	if superblock(n.Type) {
+		p.u32(uint32(idx.Type))
+		return r.run("set_rows_k", 64, spec{uint32(n.Type)}, p, r.linear(width*x.Shape.Rows(), 64))
+	}
 	return r.run("set_rows", 64, spec{uint32(n.Type), uint32(idx.Type), flag(k > 1)}, p, r.linear(width*x.Shape.Rows(), 64))
 }
 

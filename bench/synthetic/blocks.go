@@ -38,9 +38,9 @@ func (r *random) fill(b []byte) {
 	}
 }
 
-// blockFix returns how a block of random bytes of type t becomes one whose values have about the mean 0,
-// and, for a scale of 1, numbers of a size that unit tells; or nil for a type without such a rule.
-// minimum is how many scales a minimum stands for, in types that have one.
+// blockFix returns what makes a block of type t out of random bytes: it puts in a scale, and a minimum where
+// the type has one that brings the mean to about 0. The layouts are those of package quant. It is nil for a
+// type without such a rule.
 func blockFix(t tensor.DType, scale float32) func(b []byte) {
 	le := binary.LittleEndian
 	half := func(v float32) uint16 {
@@ -117,8 +117,8 @@ func newFiller(t tensor.DType, deviation float64) *filler {
 	return f
 }
 
-// floatFix turns four random bytes into numbers from half of 1.5 times deviation to twice as much, of
-// either sign: only the sign and the digits stay random.
+// floatFix returns what makes numbers out of four random bytes: all get one exponent, and only sign and
+// digits stay random, so that none is denormal or infinite.
 func floatFix(t tensor.DType, deviation float64) func(b []byte) {
 	le := binary.LittleEndian
 	// Numbers even in [s, 2s) have a root mean square of 1.53 s.

@@ -265,7 +265,7 @@ func (b *benchFlags) options(a *app) (opt bench.Options, err error) {
 		if err != nil {
 			return opt, usagef("--vs is %q, want a program and its arguments", b.vs)
 		}
-		opt.Peer = &bench.Peer{Command: words, Name: b.vsName}
+		opt.Peer = &bench.Peer{Command: words, Name: b.vsName, NoWarmup: b.noWarmup}
 	}
 	speculation, err := b.spec.options(a.stderr)
 	if err != nil {

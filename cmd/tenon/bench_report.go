@@ -185,7 +185,8 @@ func (r *reportFlags) parts() []part {
 	if r.context > 0 {
 		for _, typ := range []string{"f16", "q8_0"} {
 			all = append(all, part{name: partContext, some: true, vs: r.vs, args: []string{
-				"-p", fmt.Sprint(r.context), "-n", "0", "-r", fmt.Sprint(r.contextRep), "-ctk", typ, "-ctv", typ,
+				// The peer would warm up by the whole prompt, each time.
+				"-p", fmt.Sprint(r.context), "-n", "0", "-r", fmt.Sprint(r.contextRep), "--no-warmup", "-ctk", typ, "-ctv", typ,
 			}})
 		}
 	}

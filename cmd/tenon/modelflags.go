@@ -29,6 +29,7 @@ type modelFlags struct {
 	cacheK  dtypeFlag
 	cacheV  dtypeFlag
 	exact   bool
+	alike   bool     // --reproducible
 	unfused []string // --no-fusion
 }
 
@@ -55,6 +56,7 @@ func (m *modelFlags) add(cmd *cobra.Command) {
 	f.Var(&m.cacheV, "cache-type-v", "type in which values are kept")
 	f.StringSliceVar(&m.unfused, "no-fusion", nil, "run node by node what devices would fuse; with =`LIST` only these fusions, such as RMSNorm+Mul")
 	f.Lookup("no-fusion").NoOptDefVal = allFusions
+	f.BoolVar(&m.alike, "reproducible", false, "give a token's logits the same bits in any batch and any chunking of the prompt: slower prompts")
 	f.BoolVar(&m.exact, "exact", m.exact, "never round activations in products: slower, and closer to double precision")
 }
 
@@ -79,6 +81,9 @@ func (m *modelFlags) options(a *app) ([]tenon.Option, error) {
 	options, err := m.place.options(a, m.threads)
 	if m.exact {
 		options = append(options, tenon.WithExact())
+	}
+	if m.alike {
+		options = append(options, tenon.WithReproducible())
 	}
 	if len(m.unfused) > 0 {
 		fusions, err := parseFusions(m.unfused)

@@ -45,7 +45,7 @@ void storeInteger(uint type, uint64_t at, int64_t v) {
 
 // nearest rounds to an integer that fits 64 bits, halves to even; NaN is 0. Beyond 2^24 every float32 is an integer.
 int64_t nearest(float f) {
-	if (isnan(f)) return int64_t(0);
+	if (isNaN(f)) return int64_t(0);
 	if (f >= 9.2233720368547758e18) return int64_t(0x7fffffffffffffffL);
 	if (f <= -9.2233720368547758e18) return -int64_t(0x7fffffffffffffffL) - 1;
 	uint u = floatBitsToUint(f), e = u >> 23 & 255u;
@@ -74,6 +74,40 @@ float toFloat(int64_t v) {
 	}
 	float f = float(uint(q)) * uintBitsToFloat((shift + 127) << 23);
 	return neg ? -f : f;
+}
+
+// toF64 widens: every float32 is a float64.
+uint64_t toF64(float x) {
+	uint u = floatBitsToUint(x), e = u >> 23 & 255u, m = u & 0x7fffffu;
+	uint64_t s = uint64_t(u >> 31) << 63;
+	if (e == 255) return s | uint64_t(0x7ff) << 52 | uint64_t(m) << 29;
+	if (e == 0) {
+		if (m == 0) return s;
+		uint top = uint(findMSB(m));
+		return s | uint64_t(top + 874) << 52 | (uint64_t(m) << (52 - top) & 0xfffffffffffffUL);
+	}
+	return s | uint64_t(e + 896) << 52 | uint64_t(m) << 29;
+}
+
+// narrow rounds a float64 once, to nearest, to a type with so many bits of mantissa and such a bias.
+uint narrow(uint64_t u, uint bits, int bias) {
+	uint s = uint(u >> 63) << (bits == 23 ? 31 : 15), end = uint(2 * bias + 1) << bits;
+	int e = int(uint(u >> 52) & 0x7ffu);
+	uint64_t m = u & 0xfffffffffffffUL;
+	if (e == 0x7ff) return s | end | (m != 0 ? 1u << (bits - 1) : 0u);
+	if (e == 0) return s;
+	e += bias - 1023;
+	int shift = 52 - int(bits) + (e <= 0 ? 1 - e : 0);
+	if (shift > 54) return s;
+	m |= uint64_t(1) << 52;
+	uint64_t rest = m & ((uint64_t(1) << shift) - 1), mid = uint64_t(1) << (shift - 1);
+	uint q = uint(m >> shift);
+	if (rest > mid || rest == mid && (q & 1u) != 0) q++;
+	if (e > 0) {
+		if (e >= 2 * bias + 1) return s | end;
+		q += uint(e - 1) << bits;
+	}
+	return s | min(q, end);
 }
 
 void main() {
@@ -107,6 +141,13 @@ void main() {
 		int64_t v = loadInteger(FROM, from + uint64_t(s.x) * xs[0]);
 		if (isInteger(TO)) storeInteger(TO, to + uint64_t(c.x) * ds[0], v);
 		else F32(to + uint64_t(c.x) * ds[0]).v = toFloat(v);
+	} else if (FROM == T_F64) {
+		uint64_t u = U64(from + uint64_t(s.x) * xs[0]).v;
+		uint64_t at = to + uint64_t(c.x) * ds[0];
+		if (TO == T_F32) U32(at).v = narrow(u, 23, 127);
+		else U16(at).v = uint16_t(TO == T_F16 ? narrow(u, 10, 15) : narrow(u, 7, 127));
+	} else if (TO == T_F64) {
+		U64(to + uint64_t(c.x) * ds[0]).v = toF64(loadFloat(FROM, from + uint64_t(s.x) * xs[0]));
 	} else {
 		float v = loadFloat(FROM, from + uint64_t(s.x) * xs[0]);
 		if (isInteger(TO)) storeInteger(TO, to + uint64_t(c.x) * ds[0], nearest(v));

@@ -127,15 +127,32 @@ float tanh_(float x) {
 
 float sigmoid_(float x) { return 1.0 / (1.0 + exp_(-x)); }
 
-// erf_ is within 2e-7. Source: Abramowitz and Stegun, 7.1.26.
+// erf_ is within 6e-8: a series near 0, and the complement's fit by Press et al., Numerical Recipes, elsewhere.
 float erf_(float x) {
 	float a = abs(x);
 	if (isNaN(x)) return x;
-	float y = 1.0;
-	if (a < 4.0) {
-		float t = 1.0 / (1.0 + 0.3275911 * a);
-		y = 1.0 - ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t * exp_(-a * a);
+	if (a < 0.75) {
+		float z = x * x, p = 1.64621144e-06;
+		p = p * z - 1.49256504e-05;
+		p = p * z + 0.00012055333;
+		p = p * z - 0.000854832702;
+		p = p * z + 0.00522397763;
+		p = p * z - 0.0268661706;
+		p = p * z + 0.112837917;
+		p = p * z - 0.376126389;
+		p = p * z + 1.12837917;
+		return p * x;
 	}
+	float t = 1.0 / (1.0 + 0.5 * a), q = 0.17087277;
+	q = q * t - 0.82215223;
+	q = q * t + 1.48851587;
+	q = q * t - 1.13520398;
+	q = q * t + 0.27886807;
+	q = q * t - 0.18628806;
+	q = q * t + 0.09678418;
+	q = q * t + 0.37409196;
+	q = q * t + 1.00002368;
+	float y = a > 6.0 ? 1.0 : 1.0 - t * exp_(-a * a - 1.26551223 + t * q);
 	return x < 0.0 ? -y : y;
 }
 

@@ -78,7 +78,7 @@ var types256 = []type256{
 			q.i("VPMOVZXBW X%d, Y%d; VMOVDQU Y%d, %d(DI)", r, r, r, leastAt+32*i)
 			q.spread(12, 4*i, 1, "VPMOVZXBW")
 		}
-		q.dwords(80, 14, false)
+		q.dwords(80, 14)
 		q.scales()
 	}, products: func(q *quad) { q.twos(16, false) }},
 	{name: "Q3_K", block: 110, offset: 2, dots: true, begin: func(q *quad) {
@@ -122,16 +122,7 @@ func unit256(f *file, level string, typ type256, tokens int) {
 // finish256 adds token t's products of a superblock to its sums.
 func (q *quad) finish256(typ *type256, t int) {
 	if typ.hasMin || typ.offset >= 0 {
-		for i := range 4 {
-			d := 12
-			if i > 0 {
-				d = 13
-			}
-			q.i("VPBROADCASTQ %s, Y%d; VPMADDWD %d(DI), Y%d, Y%d", token("R13", t, 8*i), d, leastAt+32*i, d, d)
-			if i > 0 {
-				q.i("VPADDD Y13, Y12, Y12")
-			}
-		}
+		q.leastOf(t)
 	}
 	if typ.offset >= 0 {
 		q.i("VPSLLD $%d, Y12, Y12; VPSUBD Y12, Y%d, Y%d", typ.offset, t, t)
@@ -144,12 +135,31 @@ func (q *quad) finish256(typ *type256, t int) {
 		token("R12", t, 0), sumAt+32*t, t, sumAt+32*t)
 }
 
+// leastOf leaves what is stored at leastAt times token t's sums in Y12.
+func (q *quad) leastOf(t int) {
+	if q.level == "AVXVNNI" {
+		q.i("VPXOR X12, X12, X12")
+	}
+	for i := range 4 {
+		switch {
+		case q.level == "AVXVNNI":
+			q.i("VPBROADCASTQ %s, Y13; VMOVDQU %d(DI), Y14", token("R13", t, 8*i), leastAt+32*i)
+			q.vnni("VPDPWSSD", 13, 14, 12)
+		case i == 0:
+			q.i("VPBROADCASTQ %s, Y12; VPMADDWD %d(DI), Y12, Y12", token("R13", t, 0), leastAt)
+		default:
+			q.i("VPBROADCASTQ %s, Y13; VPMADDWD %d(DI), Y13, Y13; VPADDD Y13, Y12, Y12", token("R13", t, 8*i), leastAt+32*i)
+		}
+	}
+}
+
 // loop repeats f for CX from 0 to n in steps.
 func (q *quad) loop(n, step int, f func()) {
 	l := q.label("group")
 	q.i("XORL CX, CX")
 	q.at(l)
 	f()
+	q.ahead(4 * q.block * step / n)
 	q.i("ADDQ $%d, CX; CMPQ CX, $%d; JLT %s", step, n, l)
 }
 
@@ -359,8 +369,8 @@ func (q *quad) threes() {
 func iq4XSScales(q *quad) {
 	q.halves(0, 14)
 	q.i("VMOVUPS Y14, %d(DI)", dAt)
-	q.dwords(0, 4, false)
-	q.dwords(4, 5, false)
+	q.dwords(0, 4)
+	q.dwords(4, 5)
 	var twice []byte
 	for i := range 32 {
 		twice = append(twice, byte(i%16/4*4+2+i%4/2))

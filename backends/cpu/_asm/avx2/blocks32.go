@@ -67,7 +67,7 @@ func halfAt(off int) func(q *quad) { return func(q *quad) { q.halves(off, 12) } 
 // pairAt0 leaves twice each row's scale in Y12, and in Y14 its least value once, because a token's sum
 // counts once.
 func pairAt0(q *quad) {
-	q.dwords(0, 14, false)
+	q.dwords(0, 14)
 	q.i("VCVTPH2PS X14, Y14; VMOVSLDUP Y14, Y12; VPSRLQ $32, Y14, Y14")
 }
 
@@ -90,7 +90,8 @@ func (q *quad) fours(off int) {
 // fifths adds the fifth bits of codes in Y4 to Y7, which stand together in the dword at off: each is
 // found in a copy of its byte.
 func (q *quad) fifths(off int) {
-	q.dwords(off, 13, true)
+	q.i("VMOVD %d(R8), X13; VPUNPCKLDQ %d(R9), X13, X13", off, off)
+	q.i("VMOVD %d(R10), X14; VPUNPCKLDQ %d(R11), X14, X14; VINSERTI128 $1, X14, Y13, Y13", off, off)
 	bits := q.constant("bits", []byte{
 		1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128,
 		1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128,
@@ -101,11 +102,12 @@ func (q *quad) fifths(off int) {
 	}
 }
 
-// byteOfDwords returns the shuffle that spreads byte c of each of four dwords over a row's eight bytes.
+// byteOfDwords returns the shuffle that spreads byte c of each row's dword over its eight bytes. Two rows'
+// dwords lie at the beginning of each half.
 func (q *quad) byteOfDwords(c int) string {
 	var b []byte
 	for i := range 32 {
-		b = append(b, byte(i/8*4+c))
+		b = append(b, byte(i%16/8*4+c))
 	}
 	return q.constant(fmt.Sprintf("spread%d", c), b)
 }

@@ -6,126 +6,109 @@ import "fmt"
 type typeFloat struct {
 	name string
 	size int // bytes of an element
-	// load makes floats of elements from operand at on: eight into register a, and eight more into b
-	// unless that is negative.
-	load func(f *file, base string, a, b int)
-	one  func(f *file, base string) // and one into X15
+	// load makes floats of eight elements at an operand, in register d, and one makes one of one.
+	load func(f *file, from string, d int)
+	one  func(f *file, from string, d int)
 }
 
 var typesFloat = []typeFloat{
-	{name: "F32", size: 4, load: func(f *file, base string, a, b int) {
-		f.i("VMOVUPS (%s), Y%d", base, a)
-		if b >= 0 {
-			f.i("VMOVUPS 32(%s), Y%d", base, b)
+	{name: "F32", size: 4, load: func(f *file, from string, d int) {
+		f.i("VMOVUPS %s, Y%d", from, d)
+	}, one: func(f *file, from string, d int) {
+		f.i("VMOVSS %s, X%d", from, d)
+	}},
+	{name: "F16", size: 2, load: func(f *file, from string, d int) {
+		f.i("VCVTPH2PS %s, Y%d", from, d)
+	}, one: func(f *file, from string, d int) {
+		f.i("MOVWLZX %s, DX; VMOVD DX, X%d; VCVTPH2PS X%d, X%d", from, d, d, d)
+	}},
+	{name: "BF16", size: 2, load: func(f *file, from string, d int) {
+		// One shuffle puts words in order above zeros, which a shift would do where products are made.
+		var up []byte
+		for i := range 8 {
+			up = append(up, 0x80, 0x80, byte(2*i), byte(2*i+1))
 		}
-	}, one: func(f *file, base string) { f.i("VMOVSS (%s), X15", base) }},
-	{name: "F16", size: 2, load: func(f *file, base string, a, b int) {
-		f.i("VCVTPH2PS (%s), Y%d", base, a)
-		if b >= 0 {
-			f.i("VCVTPH2PS 16(%s), Y%d", base, b)
-		}
-	}, one: func(f *file, base string) { f.i("MOVWLZX (%s), CX; VMOVD CX, X15; VCVTPH2PS X15, X15", base) }},
-	{name: "BF16", size: 2, load: func(f *file, base string, a, b int) {
-		if b < 0 {
-			f.i("VPMOVZXWD (%s), Y%d; VPSLLD $16, Y%d, Y%d", base, a, a, a)
-			return
-		}
-		// Words of a quarter each stand so that unpacking them below zeros leaves them in order.
-		f.i("VPERMQ $0xD8, (%s), Y%d; VPXOR Y%d, Y%d, Y%d", base, b, a, a, a)
-		f.i("VPUNPCKHWD Y%d, Y%d, Y15; VPUNPCKLWD Y%d, Y%d, Y%d; VMOVDQA Y15, Y%d", b, a, b, a, a, b)
-	}, one: func(f *file, base string) { f.i("MOVWLZX (%s), CX; SHLL $16, CX; VMOVD CX, X15", base) }},
+		f.i("VBROADCASTI128 %s, Y%d; VPSHUFB %s, Y%d, Y%d", from, d, f.constant("wordsUp", up), d, d)
+	}, one: func(f *file, from string, d int) {
+		f.i("MOVWLZX %s, DX; SHLL $16, DX; VMOVD DX, X%d", from, d)
+	}},
 }
 
-// unitFloat writes the unit of a type of floats for some tokens. Two rows are taken at once where there
-// are registers for them: each token's sum of each row has two, for the first and the second eight of 16
-// elements, and their latency is what a single row would wait for.
+// unitFloat writes the unit of a type of floats for some tokens. It takes as many rows at once as there
+// are registers for their sums, so that a token is read once for all of them: it is longer than they are,
+// and four do not fit the first cache.
 //
-//	R8, R9  rows          SI  tokens         DX, BX  their stride, and three of it
-//	Y0..    sums          Y12, Y13  16 elements of a row
+//	R8 to R11           rows
+//	SI, R12, R13, BX    tokens
+//	CX                  offset in the rows
+//	AX                  where eight more elements end
+//	R14                 what is fetched ahead
+//	Y0 and on           sums of each row and token, then elements of each row
+//	Y15                 elements of a token
 func unitFloat(f *file, typ typeFloat, tokens int) {
-	pair := 2
-	if tokens == 4 {
-		pair = 1
+	many := 4
+	if tokens > 2 {
+		many = 3
 	}
-	sum := func(row, t, half int) int { return 2*(row*tokens+t) + half }
+	toks := []string{"SI", "R12", "R13", "BX"}[:tokens]
+	x := fmt.Sprintf("(CX*%d)", 4/typ.size)
+	sum := func(row, t int) int { return row*tokens + t }
 	f.fn(unitName(typ.name, "AVX2", tokens), "(p *product)", 32, 8, "")
-	f.i("MOVQ p+0(FP), AX; MOVQ product_rows(AX), CX; MOVQ CX, left-8(SP)")
-	f.i("MOVQ product_w(AX), R10; MOVQ product_dst(AX), DI; MOVQ product_dstStride(AX), R11")
-	f.i("MOVQ product_xStride(AX), DX; LEAQ (DX)(DX*2), BX")
-	rows := f.label("rows")
-	f.at(rows)
-	f.i("MOVQ p+0(FP), AX; MOVQ product_x(AX), SI; MOVQ product_wStride(AX), CX; MOVQ product_k(AX), AX; MOVQ R10, R8")
-	if pair == 2 {
-		f.i("LEAQ (R8)(CX*1), R9; LEAQ (R8)(CX*2), R10; CMPQ left-8(SP), $1; CMOVQLE R8, R9")
-	} else {
-		f.i("ADDQ CX, R10")
+	f.i("MOVQ p+0(FP), DX; MOVQ product_rows(DX), CX; MOVQ CX, left-8(SP); MOVQ product_w(DX), R8; MOVQ product_dst(DX), DI")
+	f.i("MOVQ product_x(DX), SI; MOVQ product_xStride(DX), CX")
+	for t := 1; t < tokens; t++ {
+		f.i("LEAQ (%s)(CX*1), %s", toks[t-1], toks[t])
 	}
-	for i := range 2 * pair * tokens {
+	next, loop, tail, last, store, done := f.label("rows"), f.label("loop"), f.label("tail"), f.label("last"), f.label("store"), f.label("done")
+	f.at(next)
+	f.i("MOVQ p+0(FP), DX; MOVQ product_wStride(DX), DX; MOVQ left-8(SP), CX")
+	for r := 1; r < many; r++ {
+		f.i("LEAQ (%s)(DX*1), %s; CMPQ CX, $%d; CMOVQLE %s, %s", rows[r-1], rows[r], r, rows[r-1], rows[r])
+	}
+	f.i("LEAQ (%s)(DX*1), R14; MOVQ R14, w-16(SP)", rows[many-1])
+	f.i("MOVQ p+0(FP), DX; MOVQ product_k(DX), AX; ANDQ $-8, AX; IMULQ $%d, AX; XORL CX, CX", typ.size)
+	for i := range many * tokens {
 		f.i("VXORPS Y%d, Y%d, Y%d", i, i, i)
 	}
-	step := func(n int) {
-		for row := range pair {
-			b := 13
-			if n == 8 {
-				b = -1
-			}
-			typ.load(f, []string{"R8", "R9"}[row], 12, b)
-			for t := range tokens {
-				f.i("VFMADD231PS %s, Y12, Y%d", token("SI", t, 0), sum(row, t, 0))
-				if n == 16 {
-					f.i("VFMADD231PS %s, Y13, Y%d", token("SI", t, 32), sum(row, t, 1))
-				}
-			}
-		}
-		for row := range pair {
-			f.i("ADDQ $%d, %s", n*typ.size, []string{"R8", "R9"}[row])
-		}
-		f.i("ADDQ $%d, SI", 4*n)
-	}
-	loop, short, tail, last, store := f.label("loop"), f.label("short"), f.label("tail"), f.label("last"), f.label("store")
-	f.i("SUBQ $16, AX; JLT %s", short)
+	f.i("CMPQ CX, AX; JGE %s", tail)
 	f.at(loop)
-	step(16)
-	f.i("SUBQ $16, AX; JGE %s", loop)
-	f.at(short)
-	f.i("ADDQ $16, AX; CMPQ AX, $8; JLT %s", tail)
-	step(8)
-	f.i("SUBQ $8, AX")
+	for r := range many {
+		typ.load(f, fmt.Sprintf("(%s)(CX*1)", rows[r]), sum(many, 0)+r)
+	}
+	for t := range tokens {
+		f.i("VMOVUPS (%s)%s, Y15", toks[t], x)
+		for r := range many {
+			f.i("VFMADD231PS Y15, Y%d, Y%d", sum(many, 0)+r, sum(r, t))
+		}
+	}
+	f.fetch("R14", 8*typ.size*many)
+	f.i("ADDQ $%d, CX; CMPQ CX, AX; JLT %s", 8*typ.size, loop)
 	f.at(tail)
-	for row := range pair {
-		for t := range tokens {
-			s := sum(row, t, 0)
-			f.i("VADDPS Y%d, Y%d, Y%d; VEXTRACTF128 $1, Y%d, X15; VADDPS X15, X%d, X%d", s+1, s, s, s, s, s)
-			f.i("VHADDPS X%d, X%d, X%d; VHADDPS X%d, X%d, X%d", s, s, s, s, s, s)
-		}
+	for s := range many * tokens {
+		f.i("VEXTRACTF128 $1, Y%d, X15; VADDPS X15, X%d, X%d; VHADDPS X%d, X%d, X%d; VHADDPS X%d, X%d, X%d", s, s, s, s, s, s, s, s, s)
 	}
-	f.i("TESTQ AX, AX; JZ %s", store)
+	f.i("MOVQ p+0(FP), DX; MOVQ product_k(DX), AX; IMULQ $%d, AX; CMPQ CX, AX; JGE %s", typ.size, store)
 	f.at(last)
-	for row := range pair {
-		typ.one(f, []string{"R8", "R9"}[row])
+	for r := range many {
+		typ.one(f, fmt.Sprintf("(%s)(CX*1)", rows[r]), 15)
 		for t := range tokens {
-			f.i("VFMADD231SS %s, X15, X%d", token("SI", t, 0), sum(row, t, 0))
+			f.i("VFMADD231SS (%s)%s, X15, X%d", toks[t], x, sum(r, t))
 		}
-		f.i("ADDQ $%d, %s", typ.size, []string{"R8", "R9"}[row])
 	}
-	f.i("ADDQ $4, SI; DECQ AX; JNZ %s", last)
+	f.i("ADDQ $%d, CX; CMPQ CX, AX; JLT %s", typ.size, last)
 	f.at(store)
-	for row := range pair {
-		if row == 1 {
-			f.i("DECQ left-8(SP); JZ %s", f.label("done"))
-		}
+	f.i("MOVQ p+0(FP), DX; MOVQ product_dstStride(DX), DX")
+	for r := range many {
 		f.i("MOVQ DI, CX")
 		for t := range tokens {
-			f.i("VMOVSS X%d, (CX)", sum(row, t, 0))
+			f.i("VMOVSS X%d, (CX)", sum(r, t))
 			if t < tokens-1 {
-				f.i("ADDQ R11, CX")
+				f.i("ADDQ DX, CX")
 			}
 		}
-		f.i("ADDQ $4, DI")
+		f.i("ADDQ $4, DI; DECQ left-8(SP); JZ %s", done)
 	}
-	f.i("DECQ left-8(SP); JNZ %s", rows)
-	if pair == 2 {
-		f.at(fmt.Sprintf("done%d", f.labels))
-	}
+	f.i("MOVQ w-16(SP), R8; JMP %s", next)
+	f.at(done)
 	f.i("VZEROUPPER; RET")
 }

@@ -21,6 +21,7 @@ import (
 //	DX, BX     the stride of tokens, and three of it
 //	AX         blocks to go
 //	DI         scratch memory, 32-byte aligned, where a unit has some
+//	R14        what is fetched ahead
 //	Y0 to Y3   sums of each token
 //
 // Where fewer than four rows are left, the last one stands for those that are missing.
@@ -68,6 +69,9 @@ func (q *quad) unit(name string, begin, body, end func()) {
 	loop := q.label("block")
 	q.at(loop)
 	body()
+	if q.elems == 32 {
+		q.ahead(4 * q.block)
+	}
 	for _, r := range rows {
 		q.i("ADDQ $%d, %s", q.block, r)
 	}
@@ -83,12 +87,25 @@ func (q *quad) unit(name string, begin, body, end func()) {
 // pointers sets the pointers of the next four rows and of the tokens.
 func (q *quad) pointers() {
 	q.i("MOVQ p+0(FP), AX; MOVQ left-8(SP), CX; MOVQ w-16(SP), R8; MOVQ product_wStride(AX), DI")
-	q.i("LEAQ (R8)(DI*4), R9; MOVQ R9, w-16(SP)")
+	q.i("LEAQ (R8)(DI*4), R14; MOVQ R14, w-16(SP)")
 	for r := 1; r < 4; r++ {
 		q.i("LEAQ (%s)(DI*1), %s; CMPQ CX, $%d; CMOVQLE %s, %s", rows[r-1], rows[r], r, rows[r-1], rows[r])
 	}
 	q.i("MOVQ product_x(AX), SI; MOVQ product_k(AX), CX; LEAQ (SI)(CX*1), R12")
 	q.i("MOVQ CX, AX; SHRQ $%d, CX; LEAQ (R12)(CX*1), R13; SHRQ $%d, AX", q.ratio, log2(q.elems))
+}
+
+// ahead fetches the next n bytes of the next four rows, which lie behind these, and so are there when
+// their turn comes. Hardware finds the beginning of a row too late. The first cache has no room for as many
+// long rows, so it is the second that they wait in.
+func (q *quad) ahead(n int) { q.fetch("R14", n) }
+
+// fetch fetches n bytes from register r on, and moves it behind them. A line in nine may be left out.
+func (f *file) fetch(r string, n int) {
+	for at := 0; at < n-8; at += 64 {
+		f.i("PREFETCHT1 %d(%s)", at, r)
+	}
+	f.i("ADDQ $%d, %s", n, r)
 }
 
 func log2(n int) (l int) {
@@ -170,14 +187,11 @@ func (q *quad) halvesAtEnd(off, d int) {
 	q.i("VPUNPCKLWD X%d, X%d, X%d; VCVTPH2PS X%d, Y%d", d, d, d, d, d)
 }
 
-// dwords gathers the dword at off of each row into both halves of register d.
-func (q *quad) dwords(off, d int, both bool) {
+// dwords gathers the dword at off of each row in register d.
+func (q *quad) dwords(off, d int) {
 	q.i("VMOVD %d(R8), X%d", off, d)
 	for r := 1; r < 4; r++ {
 		q.i("VPINSRD $%d, %d(%s), X%d, X%d", r, off, rows[r], d, d)
-	}
-	if both {
-		q.i("VINSERTI128 $1, X%d, Y%d, Y%d", d, d, d)
 	}
 }
 

@@ -32,6 +32,7 @@ type unit256 struct {
 	w0, w1, w2 vec
 	high       vec
 	product    []vec   // of each token
+	product2   []vec   // of odd groups, where the sum would be a chain that is waited for
 	more       [4]vec  // constants of the type
 	spread     [16]vec // patterns of scales
 	groupScale func(j int)
@@ -52,6 +53,10 @@ func emit256(f *file, s super, tokens int) {
 	u.d, u.dmin = u.take(), u.take()
 	u.w0, u.w1, u.w2, u.high = u.take(), u.take(), u.take(), u.take()
 	u.product = u.several(tokens)
+	u.product2 = u.product
+	if tokens <= 2 {
+		u.product2 = u.several(tokens)
+	}
 	u.emit(fmt.Sprintf("dot%sAVX512x%d", s.name, tokens), func() {
 		u.mask(6, 0xf0)
 		s.setup(u)
@@ -84,7 +89,11 @@ func (u *unit256) halves(offset int, first, second bool) {
 // superblock multiplies a superblock of both rows with the tokens.
 func (u *unit256) superblock() {
 	u.scales(u)
+	u.fetch()
 	for t, p := range u.product {
+		if p2 := u.product2[t]; p2 != p {
+			u.zero(p2)
+		}
 		if u.offset == 0 {
 			u.zero(p)
 			continue
@@ -94,6 +103,9 @@ func (u *unit256) superblock() {
 	}
 	u.codes(u, u.group)
 	for t, p := range u.product {
+		if p2 := u.product2[t]; p2 != p {
+			u.op("VPADDD", p2, p, p)
+		}
 		u.op("VCVTDQ2PS", p, p)
 		u.op("VMULPS", u.d, p, p)
 		if u.hasLeast {
@@ -109,11 +121,16 @@ func (u *unit256) superblock() {
 // group multiplies 32 codes of both rows with the tokens.
 func (u *unit256) group(j int, codes vec) {
 	u.groupScale(j)
+	u.fetchLines(j, 8)
 	if u.signed {
 		u.op("VPMOVB2M", codes, maskNegative)
 		u.op("VPABSB", codes, codes)
 	}
-	for t, p := range u.product {
+	product := u.product
+	if j%2 == 1 {
+		product = u.product2
+	}
+	for t, p := range product {
 		u.op("VBROADCASTI64X4", u.token(regX, t).at(32*j), u.tmp)
 		if u.signed { // the sign moves over to the token's codes
 			u.op("VPSUBB", u.tmp, u.more[3], maskNegative, u.tmp)

@@ -2,57 +2,83 @@ package main
 
 import "fmt"
 
-// Blocks of 32: four rows at a time, a quarter of each vector for each of them, so that scaling a block's
-// products, which are integers until then, is paid once for four rows.
+// Blocks of 32: four or eight rows at a time, each with its part of every vector, so that scaling a block's
+// products, which are integers until then, is paid once for all of them. Four rows have a quarter each. Of
+// eight, rows r and r+4 share a quarter, which gathers a block's codes by two shuffles more.
 
 // block is what differs between the types.
 type block struct {
 	name string
 	size int
+	rows int
 	// offset is what codes stand shifted by, so that they are not negative.
 	offset int
 	// hasM says that an element is d*q + m; d and m are the first two numbers then.
 	hasM  bool
 	setup func(u *unit32)
 	scale func(u *unit32) // leaves d, and m
-	codes func(u *unit32) // leaves low, the first 16 elements of each row, and high, the others
+	codes func(u *unit32) // leaves codes
 }
 
 // unit32 is a row unit for blocks, and its registers.
 type unit32 struct {
 	unit
 	block
-	tmp       vec
-	d, m      vec // of the four rows; m once in each quarter
-	low, high vec
-	mask      vec // 0x0f in each byte
-	correct   vec // what times the sum of a token's codes corrects the offset
-	product   []vec
-	more      [2]vec
+	tmp     vec
+	d, m    vec   // of the rows; m once for each row
+	codes   []vec // of all rows: elements from first to last, as many as fit
+	mask    vec   // 0x0f in each byte
+	correct vec   // what times the sum of a token's codes corrects the offset
+	product []vec
+	more    [2]vec
 }
 
 func emit32(f *file, b block, tokens int) {
-	u := &unit32{unit: unit{file: f, tokens: tokens, rows: 4, block: 32, size: b.size, sums: 4}, block: b}
-	u.tmp, u.d, u.m, u.low, u.high, u.mask, u.correct = u.take(), u.take(), u.take(), u.take(), u.take(), u.take(), u.take()
+	u := &unit32{unit: unit{file: f, tokens: tokens, rows: b.rows, block: 32, size: b.size, sums: 4}, block: b}
+	u.tmp, u.d, u.m, u.mask, u.correct = u.take(), u.take(), u.take(), u.take(), u.take()
+	u.codes = u.several(b.rows / 2)
 	u.product = u.several(tokens)
 	u.emit(fmt.Sprintf("dot%sAVX512x%d", b.name, tokens), func() {
-		for r := 1; r < 4; r++ {
-			u.unit.mask(r, 0xf<<(4*r))   // row r's dwords in a full register
-			u.unit.mask(3+r, 0x3<<(2*r)) // and in a half one
-		}
 		if b.offset != 0 {
-			// Each of the four places of a row takes its part.
-			u.fill(u.correct, u.dword(fmt.Sprintf("minus%d", b.offset/4), uint32(uint16(-b.offset/4))))
+			// Each of a row's places takes its part.
+			part := b.offset * b.rows / 16
+			u.fill(u.correct, u.dword(fmt.Sprintf("minus%d", part), uint32(uint16(-part))))
 		}
 		b.setup(u)
 	}, u.multiply)
 }
 
-// quarters loads 16 bytes of the four rows into the quarters of dst.
-func (u *unit32) quarters(offset int, dst vec) {
-	u.op("VBROADCASTI32X4", u.weights(0).at(offset), dst)
-	for r := 1; r < 4; r++ {
-		u.op("VBROADCASTI32X4", u.weights(r).at(offset), kreg(r), dst)
+// span returns where row r stands in a vector of n parts: its first part, and how many they are.
+func (u *unit32) span(r, n int) (first, parts int) {
+	if u.unit.rows == 4 {
+		return r * n / 4, n / 4
+	}
+	return r%4*n/4 + r/4*n/8, n / 8
+}
+
+// rowMasks fills K1 and so on with the places of rows in a vector of n parts.
+func (u *unit32) rowMasks(n int) {
+	for r := 1; r < u.unit.rows; r++ {
+		first, parts := u.span(r, n)
+		u.unit.mask(r, (1<<parts-1)<<first)
+	}
+}
+
+// quarters loads 16 bytes of four rows, from row r on, into the quarters of dst.
+func (u *unit32) quarters(offset, r int, dst vec) {
+	u.op("VMOVDQU", u.weights(r).at(offset), dst.x())
+	for i := 1; i < 4; i++ {
+		u.op("VINSERTI32X4", imm(i), u.weights(r+i).at(offset), dst, dst)
+	}
+}
+
+// load loads 16 bytes of all rows to dst, of which there are as many as it takes.
+func (u *unit32) load(offset int, dst []vec) {
+	u.quarters(offset, 0, dst[0])
+	if u.unit.rows == 8 {
+		u.quarters(offset, 4, u.tmp)
+		u.op("VPUNPCKHQDQ", u.tmp, dst[0], dst[1])
+		u.op("VPUNPCKLQDQ", u.tmp, dst[0], dst[0])
 	}
 }
 
@@ -63,15 +89,16 @@ func halves(u *unit32) {
 		d = u.tmp
 	}
 	u.op("VPBROADCASTD", u.weights(0).at(0), d.y())
-	for r := 1; r < 4; r++ {
-		u.op("VPBROADCASTD", u.weights(r).at(0), kreg(3+r), d.y())
+	for r := 1; r < u.unit.rows; r++ {
+		u.op("VPBROADCASTD", u.weights(r).at(0), kreg(r), d.y())
 	}
 	u.op("VCVTPH2PS", d.y(), d)
 	u.op("VMOVSLDUP", d, u.d)
 	if u.hasM {
+		parts := 16 / u.unit.rows
 		u.op("VMOVSHDUP", d, u.m)
-		u.op("VPANDD", u.vector("first", func(i int) byte {
-			if i%16 < 4 {
+		u.op("VPANDD", u.vector(fmt.Sprintf("first%d", parts), func(i int) byte {
+			if i/4%parts == 0 {
 				return 0xff
 			}
 			return 0
@@ -82,7 +109,7 @@ func halves(u *unit32) {
 // exponents looks up the scales of MXFP4.
 func exponents(u *unit32) {
 	u.op("LEAQ", "·mxfp4Half(SB)", regB)
-	for r := range 4 {
+	for r := range u.unit.rows {
 		u.op("MOVBLZX", u.weights(r).at(0), regA)
 		from := fmt.Sprintf("(%s)(%s*4)", regB, regA)
 		if r == 0 {
@@ -95,14 +122,18 @@ func exponents(u *unit32) {
 
 // nibbles loads codes of four bits.
 func (u *unit32) nibbles(offset int) {
-	u.quarters(offset, u.low)
-	u.shiftAnd(u.low, u.mask, u.high, 4)
-	u.op("VPANDD", u.mask, u.low, u.low)
+	half := len(u.codes) / 2
+	low, high := u.codes[:half], u.codes[half:]
+	u.load(offset, low)
+	for i := range half {
+		u.shiftAnd(low[i], u.mask, high[i], 4)
+		u.op("VPANDD", u.mask, low[i], low[i])
+	}
 }
 
 // fifths adds the fifth bits, which are 32 bits of each row at offset.
 func (u *unit32) fifths(offset int) {
-	for i, to := range []vec{u.low, u.high} {
+	for i, to := range u.codes {
 		u.op("MOVWLZX", u.weights(3).at(offset+2*i), regA)
 		for r := 2; r >= 0; r-- {
 			u.op("SHLQ", "$16", regA)
@@ -116,23 +147,30 @@ func (u *unit32) fifths(offset int) {
 
 // lookUp replaces codes by the table's values.
 func (u *unit32) lookUp() {
-	u.op("VPSHUFB", u.low, u.more[0], u.low)
-	u.op("VPSHUFB", u.high, u.more[0], u.high)
+	for _, c := range u.codes {
+		u.op("VPSHUFB", c, u.more[0], c)
+	}
 }
 
 // multiply multiplies a block of the four rows with the tokens.
 func (u *unit32) multiply() {
 	u.scale(u)
-	u.codes(u)
+	u.block.codes(u)
+	u.fetch()
 	for t, p := range u.product {
+		u.fetchLines(t, u.tokens)
 		u.zero(p)
 		if u.offset != 0 {
 			u.op("VPDPWSSD.BCST", u.token(regSum, t).at(0), u.correct, p)
 		}
-		u.op("VBROADCASTI32X4", u.token(regX, t).at(0), u.tmp)
-		u.op("VPDPBUSD", u.tmp, u.low, p)
-		u.op("VBROADCASTI32X4", u.token(regX, t).at(16), u.tmp)
-		u.op("VPDPBUSD", u.tmp, u.high, p)
+		for i, c := range u.codes {
+			if u.unit.rows == 8 {
+				u.op("VPBROADCASTQ", u.token(regX, t).at(8*i), u.tmp)
+			} else {
+				u.op("VBROADCASTI32X4", u.token(regX, t).at(16*i), u.tmp)
+			}
+			u.op("VPDPBUSD", u.tmp, c, p)
+		}
 		u.op("VCVTDQ2PS", p, p)
 		if u.hasM {
 			u.op("VMULPS", u.d, p, p)

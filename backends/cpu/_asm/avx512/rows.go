@@ -14,8 +14,9 @@ const (
 	regScale   = "DX"  // the first token's scale of the block
 	regSum     = "R11" // the first token's sums of the block
 	regBlocks  = "CX"  // blocks left
-	regRows    = "BX"  // rows left
+	regW4      = "BX"  // the block of the fifth row
 	regRow     = "R11" // floats only: the first row
+	regRows    = "BX"  // floats only: rows left
 	regAhead   = "R12" // what is fetched ahead: the next rows, as if one after the other
 	regDst     = "R13" // its first result
 	regA       = "AX"  // at hand
@@ -37,7 +38,12 @@ type unit struct {
 
 // weights and token return addresses in row r of the weights, and in token t's part of the record that
 // the register points to.
-func (u *unit) weights(r int) place           { return strided(regW, regStride, regStride3, r) }
+func (u *unit) weights(r int) place {
+	if r >= 4 {
+		return strided(regW4, regStride, regStride3, r-4)
+	}
+	return strided(regW, regStride, regStride3, r)
+}
 func (u *unit) token(reg string, t int) place { return strided(reg, regXS, regXS3, t) }
 func (u *unit) fill(dst vec, constant string) { u.op("VPBROADCASTD", constant, dst) }
 func (u *unit) mask(k int, bits uint32) {
@@ -52,18 +58,47 @@ func (u *unit) shiftAnd(src, mask, dst vec, n int) { // dst = src >> n & mask, i
 
 func kreg(k int) string { return fmt.Sprintf("K%d", k) }
 
-// The first row of those at hand lies in the frame, behind what the block needs.
-func (u *unit) row() string { return fmt.Sprintf("%d(SP)", u.frame) }
+// In the frame lie, behind what the block needs, the first row of those at hand, the end of all rows, and how
+// many are left.
+func (u *unit) row() string  { return fmt.Sprintf("%d(SP)", u.frame) }
+func (u *unit) end() string  { return fmt.Sprintf("%d(SP)", u.frame+8) }
+func (u *unit) left() string { return fmt.Sprintf("%d(SP)", u.frame+16) }
+
+// far is how many bytes before what is fetched to the first cache memory is fetched to the second one.
+// Measured: nearer or farther is slower, and so is either of the two alone.
+const far = 8192
+
+// fetch prepares for fetching what the next rows hold at the place of the block at hand: fetchLines fetches
+// it in n parts, between which there is other work. It occupies regA until then.
+func (u *unit) fetch() {
+	u.op("ADDQ", imm(u.rows*u.size), regAhead)
+	u.op("LEAQ", fmt.Sprintf("%d(%s)", far, regAhead), regA)
+	u.op("CMPQ", regA, u.end())
+	u.op("CMOVQGT", regAhead, regA) // nothing behind the rows
+}
+
+func (u *unit) fetchLines(part, n int) {
+	bytes := u.rows * u.size
+	lines := (bytes + 63) / 64
+	for i := part * lines / n; i < (part+1)*lines/n; i++ {
+		u.op("PREFETCHT0", place{base: regAhead}.at(64*i-bytes))
+		u.op("PREFETCHT2", place{base: regA}.at(64*i-bytes))
+	}
+}
 
 // emit writes the function: setup fills registers that stay, block multiplies a block of the rows with
 // the tokens and adds to acc, reduce leaves the sums of the rows at the beginning of each acc.
 func (u *unit) emit(name string, setup, block func()) {
-	u.function(fmt.Sprintf("func %s(p *product)", name), name, u.frame+8, 8)
+	u.function(fmt.Sprintf("func %s(p *product)", name), name, u.frame+24, 8)
 	again, full, next, single, done := u.label("rows"), u.label("full"), u.label("block"), u.label("single"), u.label("done")
 	u.op("MOVQ", "p+0(FP)", regA)
-	u.op("MOVQ", "product_rows("+regA+")", regRows)
+	u.op("MOVQ", "product_rows("+regA+")", regX)
+	u.op("MOVQ", regX, u.left())
 	u.op("MOVQ", "product_w("+regA+")", regB)
 	u.op("MOVQ", regB, u.row())
+	u.op("IMULQ", "product_wStride("+regA+")", regX)
+	u.op("ADDQ", regX, regB)
+	u.op("MOVQ", regB, u.end())
 	u.op("MOVQ", "product_dst("+regA+")", regDst)
 	u.op("MOVQ", "product_wStride("+regA+")", regStride)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regStride, regStride), regStride3)
@@ -73,7 +108,7 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.acc = u.several(u.tokens)
 
 	u.place(again)
-	u.op("CMPQ", regRows, fmt.Sprintf("$%d", u.rows))
+	u.op("CMPQ", u.left(), imm(u.rows))
 	u.op("JGE", full)
 	u.op("XORL", regStride, regStride)
 	u.op("XORL", regStride3, regStride3)
@@ -81,8 +116,11 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.op("MOVQ", "p+0(FP)", regA)
 	u.op("MOVQ", u.row(), regW)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*%d)", regW, regStride, u.rows), regAhead)
-	u.op("CMPQ", regRows, imm(u.rows))
+	u.op("CMPQ", u.left(), imm(u.rows))
 	u.op("CMOVQLE", regW, regAhead) // these are the last ones
+	if u.rows > 4 {
+		u.op("LEAQ", fmt.Sprintf("(%s)(%s*4)", regW, regStride), regW4)
+	}
 	u.op("MOVQ", "product_k("+regA+")", regBlocks)
 	u.op("MOVQ", "product_x("+regA+")", regX)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*1)", regX, regBlocks), regScale)
@@ -93,12 +131,11 @@ func (u *unit) emit(name string, setup, block func()) {
 	}
 	u.op("PCALIGN", "$32")
 	u.place(next)
-	for i := 0; i < u.rows*u.size; i += 64 {
-		u.op("PREFETCHT0", place{base: regAhead}.at(i))
-	}
-	u.op("ADDQ", imm(u.rows*u.size), regAhead)
 	block()
-	u.op("ADDQ", fmt.Sprintf("$%d", u.size), regW)
+	u.op("ADDQ", imm(u.size), regW)
+	if u.rows > 4 {
+		u.op("ADDQ", imm(u.size), regW4)
+	}
 	u.op("ADDQ", fmt.Sprintf("$%d", u.block), regX)
 	u.op("ADDQ", "$4", regScale)
 	u.op("ADDQ", fmt.Sprintf("$%d", u.sums), regSum)
@@ -109,20 +146,23 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.op("MOVQ", "p+0(FP)", regA)
 	u.op("MOVQ", "product_dstStride("+regA+")", regA)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regA, regA), regB)
-	u.op("CMPQ", regRows, fmt.Sprintf("$%d", u.rows))
+	u.op("CMPQ", u.left(), imm(u.rows))
 	u.op("JLT", single)
 	for t, a := range u.acc {
 		to := strided(regDst, regA, regB, t).at(0)
-		if u.rows == 4 {
+		switch u.rows {
+		case 8:
+			u.op("VMOVUPS", a.y(), to)
+		case 4:
 			u.op("VMOVUPS", a.x(), to)
-		} else {
+		case 2:
 			u.op("VMOVQ", a.x(), to)
 		}
 	}
 	u.op("ADDQ", fmt.Sprintf("$%d", 4*u.rows), regDst)
 	u.op("LEAQ", fmt.Sprintf("(%s*%d)", regStride, u.rows), regA)
 	u.op("ADDQ", regA, u.row())
-	u.op("SUBQ", fmt.Sprintf("$%d", u.rows), regRows)
+	u.op("SUBQ", imm(u.rows), u.left())
 	u.op("JNZ", again)
 	u.op("JMP", done)
 
@@ -135,31 +175,44 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.op("MOVQ", "p+0(FP)", regA)
 	u.op("MOVQ", "product_wStride("+regA+")", regA)
 	u.op("ADDQ", regA, u.row())
-	u.op("DECQ", regRows)
+	u.op("DECQ", u.left())
 	u.op("JNZ", again)
 	u.place(done)
 	u.op("VZEROUPPER")
 	u.op("RET")
 }
 
-// reduce adds up the parts of each row, in the same order for any number of tokens.
+// reduce adds up the parts of each row, in the same order for any number of tokens. The rows' sums are left
+// at the beginning.
 func (u *unit) reduce() {
-	// The rows' sums will stand at the beginning of each quarter or half.
-	u.mask(7, map[int]uint32{2: 0x0101, 4: 0x1111}[u.rows])
 	t := vec(0)
+	order := vec(1)
+	u.op("VMOVDQU64", u.vector(fmt.Sprintf("order%d", u.rows), func(i int) byte {
+		if i%4 > 0 || i/4 >= u.rows {
+			return 0
+		}
+		switch r := i / 4; u.rows {
+		case 8: // row r+4 shares a quarter with row r
+			return byte(r%4*4 + r/4*2)
+		default:
+			return byte(r * 16 / u.rows)
+		}
+	}), order)
 	for _, a := range u.acc {
-		if a == t {
+		if a <= order {
 			panic("the accumulator is in the way")
 		}
 		if u.rows == 2 {
 			u.op("VSHUFF32X4", "$0xB1", a, a, t)
 			u.op("VADDPS", t, a, a)
 		}
-		u.op("VPERMILPS", "$0x4E", a, t)
-		u.op("VADDPS", t, a, a)
+		if u.rows <= 4 {
+			u.op("VPERMILPS", "$0x4E", a, t)
+			u.op("VADDPS", t, a, a)
+		}
 		u.op("VPERMILPS", "$0xB1", a, t)
 		u.op("VADDPS", t, a, a)
-		u.op("VCOMPRESSPS", a, "K7", a)
+		u.op("VPERMPS", a, order, a)
 	}
 }
 

@@ -3,34 +3,39 @@ package main
 // The types of blocks. Layouts are those of package quant.
 var blocks = []block{
 	{
-		name: "Q8_0", size: 34, offset: 128,
-		setup: func(u *unit32) { u.fill(u.mask, u.dword("sign", dwords(0x80))) },
+		name: "Q8_0", size: 34, rows: 8, offset: 128,
+		setup: func(u *unit32) {
+			u.rowMasks(8)
+			u.fill(u.mask, u.dword("sign", dwords(0x80)))
+		},
 		scale: halves,
 		codes: func(u *unit32) {
-			u.quarters(2, u.low)
-			u.quarters(18, u.high)
-			u.op("VPXORD", u.mask, u.low, u.low)
-			u.op("VPXORD", u.mask, u.high, u.high)
+			half := len(u.codes) / 2
+			u.load(2, u.codes[:half])
+			u.load(18, u.codes[half:])
+			for _, c := range u.codes {
+				u.op("VPXORD", u.mask, c, c)
+			}
 		},
 	},
-	{name: "Q4_0", size: 18, offset: 8, setup: setupNibbles, scale: halves, codes: func(u *unit32) { u.nibbles(2) }},
-	{name: "Q4_1", size: 20, hasM: true, setup: setupNibbles, scale: halves, codes: func(u *unit32) { u.nibbles(4) }},
+	{name: "Q4_0", size: 18, rows: 8, offset: 8, setup: setupNibbles, scale: halves, codes: func(u *unit32) { u.nibbles(2) }},
+	{name: "Q4_1", size: 20, rows: 8, hasM: true, setup: setupNibbles, scale: halves, codes: func(u *unit32) { u.nibbles(4) }},
 	{
-		name: "Q5_0", size: 22, offset: 16, setup: setupFifths, scale: halves,
+		name: "Q5_0", size: 22, rows: 4, offset: 16, setup: setupFifths, scale: halves,
 		codes: func(u *unit32) {
 			u.nibbles(6)
 			u.fifths(2)
 		},
 	},
 	{
-		name: "Q5_1", size: 24, hasM: true, setup: setupFifths, scale: halves,
+		name: "Q5_1", size: 24, rows: 4, hasM: true, setup: setupFifths, scale: halves,
 		codes: func(u *unit32) {
 			u.nibbles(8)
 			u.fifths(4)
 		},
 	},
 	{
-		name: "IQ4_NL", size: 18, offset: 128,
+		name: "IQ4_NL", size: 18, rows: 8, offset: 128,
 		setup: func(u *unit32) { setupTable(u, "iq4nl", iq4Codes) },
 		scale: halves,
 		codes: func(u *unit32) {
@@ -39,8 +44,11 @@ var blocks = []block{
 		},
 	},
 	{
-		name: "MXFP4", size: 17, offset: 12,
-		setup: func(u *unit32) { setupTable(u, "mxfp4", mxfp4Codes) },
+		name: "MXFP4", size: 17, rows: 8, offset: 12,
+		setup: func(u *unit32) {
+			setupTable(u, "mxfp4", mxfp4Codes)
+			u.rowMasks(16) // of F32
+		},
 		scale: exponents,
 		codes: func(u *unit32) {
 			u.nibbles(1)
@@ -49,7 +57,10 @@ var blocks = []block{
 	},
 }
 
-func setupNibbles(u *unit32) { u.fill(u.mask, u.dword("low4", dwords(0x0f))) }
+func setupNibbles(u *unit32) {
+	u.rowMasks(8)
+	u.fill(u.mask, u.dword("low4", dwords(0x0f)))
+}
 
 func setupFifths(u *unit32) {
 	setupNibbles(u)
