@@ -30,6 +30,7 @@ var usual = attentionParams{
 func attentionCases(t *table) {
 	attentionTypes(t)
 	attentionSizes(t)
+	attentionPrompts(t)
 	attentionScores(t)
 	attentionValues(t)
 }
@@ -96,6 +97,31 @@ func attentionTypes(t *table) {
 	} {
 		p := usual
 		p.k, p.v = pair[0], pair[1]
+		t.attention(p)
+	}
+}
+
+// attentionPrompts has enough tokens for tiles of queries, and for one token enough cells to be divided.
+func attentionPrompts(t *table) {
+	for _, d := range []int{64, 80, 128} {
+		p := usual
+		p.dk, p.dv, p.heads, p.kv, p.tok, p.cells = d, d, 8, 2, 37, 136
+		t.attention(p)
+	}
+	for _, change := range []func(p *attentionParams){
+		func(p *attentionParams) { p.planes = [2]int{} },
+		func(p *attentionParams) { p.planes = [2]int{4, 2} },
+		func(p *attentionParams) { p.cap = 2 },
+		func(p *attentionParams) { p.bias, p.sinks = 8, true },
+		func(p *attentionParams) { p.mask = tensor.F32 },
+		func(p *attentionParams) { p.k, p.v = tensor.Q8_0, tensor.Q8_0 },
+	} {
+		p := usual
+		p.heads, p.kv, p.tok, p.cells, p.streams = 4, 1, 20, 72, 2
+		change(&p)
+		t.attention(p)
+		p.heads, p.kv, p.tok, p.cells, p.streams = 4, 2, 1, 1100, 1
+		p.planes[1] = min(p.planes[1], 1)
 		t.attention(p)
 	}
 }

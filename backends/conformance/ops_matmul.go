@@ -75,6 +75,7 @@ func matMulType(t *table, a tensor.DType) {
 		t.matMul(matMulParams{a: a, b: tensor.F32, m: 1, n: 1, k: block, exact: exact})
 		t.matMul(matMulParams{a: a, b: tensor.F32, m: 33, n: 33, k: block, exact: exact})
 		t.matMul(matMulParams{a: a, b: tensor.F32, m: 50, n: 19, k: long, exact: exact}) // some of a second tile
+		t.matMul(matMulParams{a: a, b: tensor.F32, m: 144, n: 139, k: block, exact: exact})
 	}
 	for _, b := range floats[1:] {
 		t.matMul(matMulParams{a: a, b: b, m: 7, n: 3, k: block})

@@ -61,7 +61,7 @@ func (d *Device) flashCoop(n *tensor.Tensor) bool {
 		return false
 	case k.Shape[0] != head || head%16 != 0 || head > 128:
 		return false
-	case mask != nil && (mask.Type != tensor.F16 || !wide(mask) || k.Shape[2]%8 != 0):
+	case mask != nil && (mask.Type == tensor.BF16 || !wide(mask) || k.Shape[2]%4 != 0):
 		return false
 	}
 	return n.Shape[2]*n.Shape[1]/k.Shape[1] >= flashQueries/2
@@ -76,7 +76,7 @@ func (r *recorder) recordFlashCoop(n *tensor.Tensor) error {
 	p := r.push().in(q, k, v, mask, sinks).out(n).i(heads, share, tokens, k.Shape[2], groups)
 	p.strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
 	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
-	sp := spec{flag(mask != nil), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0), uint32(n.Shape[0])}
+	sp := spec{maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0), uint32(n.Shape[0])}
 	return r.run("flash_coop", 128, sp, p, groupList(groups*k.Shape[1]*n.Shape[3]))
 }
 
@@ -126,11 +126,11 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 		p.out(n).u64(0)
 		round = r.roundTo(p, n)
 	}
-	p.i(heads, heads/k.Shape[1], tokens, cells, f.groups, f.each).strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
+	p.i(heads, heads/k.Shape[1], tokens, cells, f.groups, f.splits, f.each).strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
 	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
 	sp := spec{
 		uint32(k.Type), uint32(v.Type), maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0),
-		uint32(dk), uint32(dv), uint32(f.per), uint32(f.splits), flashTile, flag(round != nil),
+		uint32(dk), uint32(dv), uint32(f.per), flag(f.splits > 1), flashTile, flag(round != nil),
 	}
 	if err := r.run("flash_rows", flashTile, sp, p, groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil {
 		return err
@@ -138,8 +138,8 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 	if f.splits > 1 {
 		p = r.push().inArea(parts).in(sinks).out(n)
 		round = r.roundTo(p, n)
-		p.i(f.outs, heads).step(sinks, 0)
-		sp := spec{uint32(dv), uint32(f.splits), flag(sinks != nil), flag(round != nil)}
+		p.i(f.outs, heads).step(sinks, 0).i(f.splits)
+		sp := spec{uint32(dv), flag(sinks != nil), flag(round != nil)}
 		if err := r.run("flash_merge", r.rowLocal(dv/4), sp, p, groupList(f.outs)); err != nil {
 			return err
 		}

@@ -101,6 +101,9 @@ func recordNormMul(r *recorder, n []*tensor.Tensor) error {
 	norm, mul := n[len(n)-2], n[len(n)-1]
 	x, w := norm.Src[0], mul.Src[1]
 	if len(n) == 2 && r.s.dev.notNormed(x, w) == "" {
+		if done, err := r.tail(x, normTail{w, mul, norm.Op.(tensor.RMSNorm).Eps}); done || err != nil {
+			return err
+		}
 		return r.normed(norm, x, nil, nil, w, mul)
 	}
 	if len(n) == 3 && notAdded(n[0]) == "" && r.s.dev.notNormed(n[0].Src[0], w) == "" {

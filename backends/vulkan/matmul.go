@@ -62,6 +62,7 @@ type product struct {
 	a2     *tensor.Tensor // a second first factor, or nil: the result is glu of both products
 	glu    tensor.GLU
 	addend *tensor.Tensor // or nil
+	tail   *normTail      // or nil
 }
 
 func (r *recorder) product(p product) error {

@@ -3,9 +3,6 @@
 package vulkan
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -18,7 +15,7 @@ func (t coopTile) threads() int { return 32 * (t.bm / t.wm) * (t.bn / t.wn) }
 
 // coopTiles are the shapes there are, the larger first: a larger one loads less, and needs larger products to busy a device.
 var coopTiles = []coopTile{
-	{128, 128, 64, 64, 32},
+	{128, 128, 64, 64, 64},
 	{64, 128, 64, 32, 64},
 	{64, 64, 64, 32, 32},
 }
@@ -116,11 +113,6 @@ func (p *product) columns() int {
 
 func (p *product) coopTile() coopTile {
 	m, cols := p.n.Shape[0], p.columns()
-	if s := os.Getenv("TENON_VKF_TILE"); s != "" {
-		var t coopTile
-		fmt.Sscanf(s, "%d,%d,%d,%d,%d", &t.bm, &t.bn, &t.bk, &t.wm, &t.wn)
-		return t
-	}
 	if p.ids != nil {
 		cols = max(1, cols/p.a.Shape[2]) * p.a.Shape[2] // about as many tiles as there are experts
 	}

@@ -3,9 +3,7 @@
 package vulkan
 
 import (
-	"fmt"
 	"math"
-	"os"
 
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -110,24 +108,18 @@ type vecTile struct{ cols, rows, blocks, subgroups, passes int }
 
 // vecTile chooses: rows of a share what is loaded of b, and blocks keep loads under way.
 func (r *recorder) vecTile(p *product, kernel string) vecTile {
-	t := vecTile{cols: p.b.Shape[1], rows: 2, blocks: 2, subgroups: 4, passes: 1}
+	t := vecTile{cols: p.b.Shape[1], rows: 1, blocks: 2, subgroups: 4, passes: 1}
 	if p.ids != nil {
 		t.cols = 1
 	}
-	if t.cols > 2 || p.a2 != nil {
-		t.rows = 1
+	if kernel == "mmv_f" && t.cols <= 2 && p.a2 == nil {
+		t.rows = 2
 	}
 	if t.cols > 4 {
 		t.blocks = 1
 	}
 	if kernel == "mmv_f" {
 		t.cols = min(t.cols, 4)
-	}
-	if s := os.Getenv("TENON_VKF_VEC"); s != "" && t.cols == 1 && kernel == "mmv_q" {
-		fmt.Sscanf(s, "%d,%d,%d", &t.rows, &t.blocks, &t.subgroups)
-		if p.a2 != nil {
-			t.rows = max(1, t.rows/2)
-		}
 	}
 	return t
 }
@@ -140,7 +132,12 @@ func (r *recorder) recordMatVec(p *product) error {
 	n, a, b := p.n, p.a, p.b
 	m, cols := n.Shape[0], p.columns()
 	t := r.vecTile(p, kernel)
-	ps := r.push().in(a, p.a2)
+	ps := r.push().in(a)
+	if p.tail != nil {
+		ps.in(p.tail.gain)
+	} else {
+		ps.in(p.a2)
+	}
 	if kernel == "mmv_q" {
 		x, scales, err := r.rounded(b)
 		if err != nil {
@@ -152,9 +149,15 @@ func (r *recorder) recordMatVec(p *product) error {
 	}
 	ps.in(p.addend)
 	var round *rounding
+	tail := uint32(0)
 	switch {
 	case p.ids != nil:
 		ps.in(p.ids).faults(n).out(n)
+	case p.tail != nil:
+		round = r.roundTo(ps, p.tail.dst)
+		ps.i(0, 0).out(n)
+		t.subgroups = 8
+		tail = uint32(ceilDiv(m/4, t.subgroups*r.s.dev.phys.Limits.Subgroup))
 	case kernel == "mmv_q" && p.a2 != nil && cols == 1 && m%roundsGate == 0:
 		// The next product wants the gated rows rounded.
 		if round = r.roundTo(ps, n); round != nil {
@@ -169,7 +172,9 @@ func (r *recorder) recordMatVec(p *product) error {
 	}
 	groups, colGroups := ceilDiv(m, t.rows*t.subgroups*t.passes), ceilDiv(cols, t.cols)
 	ps.i(m, cols, a.Shape[0]).step(a, 1).i(b.Stride[1], groups, addStepOf(p.addend))
-	if p.ids != nil {
+	if p.tail != nil {
+		ps.out(p.tail.dst).zeroed().f32(p.tail.eps).i(0)
+	} else if p.ids != nil {
 		ps.i(a.Shape[2]).step(a, 2).i(n.Shape[1], b.Shape[1]).step(p.ids, 0, 1)
 	} else {
 		ps.i(0, 0, 0, 0, 0, 0)
@@ -180,11 +185,43 @@ func (r *recorder) recordMatVec(p *product) error {
 	}
 	sp := spec{
 		uint32(a.Type), uint32(t.cols), uint32(t.rows), gate, flag(p.glu.OAI), flag(p.addend != nil), flag(p.ids != nil),
-		math.Float32bits(p.glu.Alpha), math.Float32bits(p.glu.Limit), uint32(t.passes), flag(round != nil), uint32(t.blocks),
+		math.Float32bits(p.glu.Alpha), math.Float32bits(p.glu.Limit), uint32(t.passes), flag(round != nil && tail == 0), uint32(t.blocks), tail,
 	}
 	if err := r.run(kernel, t.subgroups*r.s.dev.phys.Limits.Subgroup, sp, ps, groupList(groups*colGroups)); err != nil {
 		return err
 	}
 	round.done(r)
+	if kernel == "mmv_q" && p.ids == nil && p.a2 == nil && p.tail == nil && cols == 1 {
+		r.tailed = p
+	}
 	return nil
 }
+
+// normTail is RMSNorm of a product's result, times a gain: the product's last group to be done computes it, which
+// saves waiting for the device to start anew.
+type normTail struct {
+	gain, dst *tensor.Tensor
+	eps       float32
+}
+
+// tail gives the last step a tail, and reports whether it could.
+func (r *recorder) tail(x *tensor.Tensor, t normTail) (bool, error) {
+	p := r.tailed
+	if p == nil || p.n != x.Root() || x.Shape.Elems() != p.n.Shape.Elems() || x.Shape.Rows() != 1 || x.Shape[0]%32 != 0 || !x.Contiguous() ||
+		!t.dst.Contiguous() || x.Shape[0] > maxTail {
+		return false, nil
+	}
+	old := r.steps[len(r.steps)-1]
+	r.steps = r.steps[:len(r.steps)-1]
+	with := *p
+	with.tail = &t
+	if err := r.recordMatVec(&with); err != nil {
+		return false, err
+	}
+	st := &r.steps[len(r.steps)-1]
+	st.node, st.weight = old.node, old.weight
+	return true, nil
+}
+
+// maxTail is how long a row may be that a group holds in registers.
+const maxTail = 8192

@@ -49,6 +49,9 @@ func rowStep(t *tensor.Tensor) int {
 func (r *recorder) normed(norm, x, y, sum, gain, dst *tensor.Tensor) error {
 	n, rows := x.Shape[0], x.Shape.Rows()
 	local := r.rowLocal(n / 4)
+	for rows <= maxVecs && local < n/4 && 2*local <= min(1024, r.s.dev.phys.Limits.MaxInvocations) {
+		local *= 2 // they are all there is to run
+	}
 	p := r.push().in(x, y, gain)
 	if sum != nil {
 		p.out(sum)

@@ -146,6 +146,8 @@ func (p *program) memory(r *recorder) error {
 	for i := range r.steps {
 		if st := &r.steps[i]; st.paramsAt >= 0 {
 			binary.LittleEndian.PutUint64(st.push[:], p.params.Address+uint64(st.paramsAt))
+		} else if st.counterAt > 0 {
+			binary.LittleEndian.PutUint64(st.push[st.counterAt:], p.params.Address+uint64(st.counter))
 		}
 	}
 	return s.upload(p.params, 0, r.params)

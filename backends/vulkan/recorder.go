@@ -27,6 +27,8 @@ type recorder struct {
 	scratch int64  // bytes that are needed
 	faults  int    // slot for faults, or -1
 
+	tailed *product // of the last step, if it can be given a tail
+
 	kept  []kept // other forms of factors of products
 	spare []area // scratch memory that held such
 
@@ -46,6 +48,8 @@ type step struct {
 	shader    string
 	paramsAt  int   // where in params its constants are, or -1
 	scratchAt []int // offsets in push of addresses in scratch memory
+	counterAt int   // where in push the address of its counter is, or 0
+	counter   int   // where in params that is
 }
 
 // span is a range of addresses.
@@ -103,6 +107,7 @@ type push struct {
 	data          []byte
 	reads, writes []span
 	scratch       []int
+	counterAt     int
 	err           error
 }
 
@@ -198,6 +203,13 @@ func (p *push) faults(n *tensor.Tensor) *push {
 	p.r.nodes = append(p.r.nodes, n)
 	p.u64(p.r.s.faults.address(p.r.faults))
 	return p.u32(uint32(len(p.r.nodes)-1), 0)
+}
+
+// zeroed adds the address of a number that is 0 before the program's first run, and that the kernel leaves at 0. It must be
+// among push constants.
+func (p *push) zeroed() *push {
+	p.counterAt = len(p.data)
+	return p.u64(0)
 }
 
 func (p *push) u64(v uint64) *push {
@@ -297,6 +309,11 @@ func (r *recorder) run(shader string, local int, sp spec, p *push, groups [3]uin
 	} else {
 		copy(st.push[:], p.data)
 	}
+	if p.counterAt > 0 {
+		st.counterAt, st.counter = p.counterAt, len(r.params)
+		r.params = append(r.params, make([]byte, 16)...)
+	}
+	r.tailed = nil
 	st.barrier = meet(p.reads, r.pendingWrites) || meet(p.writes, r.pendingWrites) || meet(p.writes, r.pendingReads)
 	if st.barrier {
 		r.pendingReads, r.pendingWrites = r.pendingReads[:0], r.pendingWrites[:0]

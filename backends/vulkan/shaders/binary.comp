@@ -44,10 +44,21 @@ float sum(float x, float y) {
 	return x + y;
 }
 
+float negative(float x) { return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u); }
+
 float multiply(float x, float y) {
-	if (isinf(y) && tiny(x, 1u << 23)) return lift(x) * y;
-	if (isinf(x) && tiny(y, 1u << 23)) return x * lift(y);
-	return x * y;
+	uint ex = floatBitsToUint(x) >> 23 & 255u, ey = floatBitsToUint(y) >> 23 & 255u;
+	if (ex + ey > 130u && ex != 0u && ey != 0u) return x * y; // neither factor nor product is too small
+	if (ex > 126u) return isinf(x) || isNaN(x) ? x * lift(y) : lower(x * lift(y));
+	if (ey > 126u) return isinf(y) || isNaN(y) ? lift(x) * y : lower(lift(x) * y);
+	// The product may be a multiple of the smallest number, and is rounded once.
+	precise float p = lift(x) * lift(y), e = fma(lift(x), lift(y), -p);
+	if (abs(p) >= 8.0) return lower(lower(p));
+	float u = abs(p) * 2097152.0; // 2^(149-128)
+	uint n = uint(floor(u));
+	float rest = u - float(n), more = p < 0.0 ? -e : e;
+	if (rest > 0.5 || rest == 0.5 && (more > 0.0 || more == 0.0 && (n & 1u) != 0u)) n++;
+	return uintBitsToFloat(n | (floatBitsToUint(x) ^ floatBitsToUint(y)) & 0x80000000u);
 }
 
 void main() {
@@ -64,7 +75,7 @@ void main() {
 	}
 	float x = loadFloat(TA, pa), y = loadFloat(TB, pb), z;
 	if (OP == 0) z = sum(x, y);
-	else if (OP == 1) z = sum(x, -y);
+	else if (OP == 1) z = sum(x, negative(y));
 	else if (OP == 2) z = multiply(x, y);
 	else z = divide(x, y);
 	storeFloat(TA, dst + uint64_t(i) * sizeOf(TA), z);

@@ -11,7 +11,7 @@
 #include "math.glsl"
 #include "attention.glsl"
 
-layout(constant_id = 2) const bool MASK = false;
+layout(constant_id = 2) const uint MASK = 0; // 0 is none, otherwise 1 + its type: F32 or F16
 layout(constant_id = 3) const bool SINKS = false;
 layout(constant_id = 4) const bool CAP = false;
 layout(constant_id = 5) const bool ALIBI = false;
@@ -41,6 +41,14 @@ uint headOf(uint kvHead, uint r) { return kvHead * p.share + r % p.share; }
 
 f16vec2 halves(uint w) { return unpackFloat2x16(w); }
 
+// mask4 returns what four scores get.
+vec4 mask4(uint64_t row, uint c) {
+	if (MASK == 1 + T_F32) return F32x4(row + 4 * uint64_t(c)).v;
+	if (MASK == 0) return vec4(0.0);
+	uint64_t at = row + 2 * uint64_t(c);
+	return vec4(unpackHalf2x16(U32(at).v), unpackHalf2x16(U32(at + 4).v));
+}
+
 void main() {
 	uint id = linearGroup(), lid = gl_LocalInvocationID.x, lane = gl_SubgroupInvocationID, warp = gl_SubgroupID;
 	uint group = id % p.groups, kvHeads = p.heads / p.share, kvHead = id / p.groups % kvHeads, stream = id / p.groups / kvHeads;
@@ -64,16 +72,12 @@ void main() {
 	uint64_t v = p.v + uint64_t(kvHead) * p.vs[1] + uint64_t(stream) * p.vs[3];
 	uint buf = 0;
 	for (uint begin = 0; begin < p.cells; begin += BC) {
-		uint mask[16], seen = 0;
-		[[unroll]] for (uint j = 0; j < 4; j++) {
-			uint c = begin + 32 * half_ + 8 * j;
-			uvec4 w = uvec4(c < p.cells ? 0u : 0xfc00fc00u);
-			if (MASK && c < p.cells) w = U32x4(hide + 2 * uint64_t(c)).v;
-			[[unroll]] for (uint e = 0; e < 4; e++) {
-				mask[4 * j + e] = w[e];
-				if ((w[e] & 0xffffu) != 0xfc00u) seen |= 1u << (8 * j + 2 * e);
-				if (w[e] >> 16 != 0xfc00u) seen |= 2u << (8 * j + 2 * e);
-			}
+		vec4 mask[8];
+		uint seen = 0;
+		[[unroll]] for (uint j = 0; j < 8; j++) {
+			uint c = begin + 32 * half_ + 4 * j;
+			mask[j] = c < p.cells ? mask4(hide, c) : vec4(-INF);
+			[[unroll]] for (uint e = 0; e < 4; e++) if (mask[j][e] != -INF) seen |= 1u << (4 * j + e);
 		}
 		uint some = seen;
 		[[unroll]] for (uint j = 1; j < 16; j *= 2) some |= subgroupShuffleXor(some, j);
@@ -110,11 +114,10 @@ void main() {
 		float top = -INF;
 		[[unroll]] for (uint j = 0; j < 8; j++) {
 			s[j] = scores[mine * SLINE + half_ * 8 + j];
-			vec4 m = vec4(unpackHalf2x16(mask[2 * j]), unpackHalf2x16(mask[2 * j + 1]));
 			[[unroll]] for (uint e = 0; e < 4; e++) {
 				float x = s[j][e];
 				if (CAP) x = p.cap * tanh_(x / p.cap);
-				x = (seen >> (4 * j + e) & 1u) != 0 ? x + sl * m[e] : -INF;
+				x = (seen >> (4 * j + e) & 1u) != 0 ? x + sl * mask[j][e] : -INF;
 				s[j][e] = x;
 				if (!isNaN(x)) top = max(top, x);
 			}

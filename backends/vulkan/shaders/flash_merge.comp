@@ -7,21 +7,20 @@
 #include "round32.glsl"
 
 layout(constant_id = 2) const uint DV = 64;
-layout(constant_id = 3) const uint SPLITS = 1;
-layout(constant_id = 4) const bool SINKS = false;
-layout(constant_id = 5) const bool ROUND = false; // store results as round32 does, too
+layout(constant_id = 3) const bool SINKS = false;
+layout(constant_id = 4) const bool ROUND = false; // store results as round32 does, too
 
 layout(push_constant, scalar) uniform Params {
 	uint64_t parts, sinks, dst, bytes, scales;
-	uint rows, heads, ss;
+	uint rows, heads, ss, splits;
 };
 
 void main() {
 	uint r = linearGroup(), lid = gl_LocalInvocationID.x;
 	if (r >= rows) return;
-	uint64_t from = parts + 4 * uint64_t(DV + 4) * SPLITS * r;
+	uint64_t from = parts + 4 * uint64_t(DV + 4) * splits * r;
 	float most = -INF, sum = 0.0;
-	for (uint s = 0; s < SPLITS; s++) {
+	for (uint s = 0; s < splits; s++) {
 		vec4 x = F32x4(from + 4 * uint64_t((DV + 4) * s + DV)).v;
 		float top = max(most, x.x);
 		float a = most == -INF ? 1.0 : exp_(most - top), b = x.x == -INF ? 1.0 : exp_(x.x - top);
@@ -34,7 +33,7 @@ void main() {
 	float inv = all == 0.0 ? 0.0 : keep / all;
 	for (uint i = lid; i < DV / 4; i += gl_WorkGroupSize.x) {
 		vec4 v = vec4(0.0);
-		for (uint s = 0; s < SPLITS; s++) {
+		for (uint s = 0; s < splits; s++) {
 			uint64_t part = from + 4 * uint64_t((DV + 4) * s);
 			float top = F32(part + 4 * DV).v;
 			float w = top == -INF ? 1.0 : exp_(top - most);

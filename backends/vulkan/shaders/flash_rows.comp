@@ -1,7 +1,7 @@
 #version 450
 // FlashAttn for G queries of a head of the cache at a time: its heads' and, if there are several, its tokens'. A tile
 // is as many cells as a group has invocations: each computes the scores of a cell, and then a few elements of the results
-// for some of the cells. With SPLITS, groups go over parts of the cells, and flash_merge adds up what they store.
+// for some of the cells. With SPLIT, groups go over parts of the cells, and flash_merge adds up what they store.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "math.glsl"
@@ -19,14 +19,14 @@ layout(constant_id = 7) const bool ALIBI = false;
 layout(constant_id = 8) const uint DK = 64;
 layout(constant_id = 9) const uint DV = 64;
 layout(constant_id = 10) const uint G = 1;
-layout(constant_id = 11) const uint SPLITS = 1;
+layout(constant_id = 11) const bool SPLIT = false;
 layout(constant_id = 12) const uint TILE = 128; // invocations
 
 layout(constant_id = 13) const bool ROUND = false; // store results as round32 does, too
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Params {
 	uint64_t q, k, v, mask, sinks, dst, parts, bytes, scales;
-	uint heads, share, tokens, cells, groups, each; // groups: of queries of a head of the cache; each: cells of a split
+	uint heads, share, tokens, cells, groups, splits, each; // groups: of queries of a head of the cache; each: cells of a split
 	uint qs[4], ks[4], vs[4], ms[4];
 	uint mn2, mn3, ss, pow2;
 	float scale, bias, cap;
@@ -47,7 +47,7 @@ uint headOf(uint kvHead, uint r) { return kvHead * p.share + r % p.share; }
 
 void main() {
 	uint id = linearGroup(), lid = gl_LocalInvocationID.x;
-	uint split = id % SPLITS, rest = id / SPLITS, group = rest % p.groups, kvHeads = p.heads / p.share;
+	uint split = id % p.splits, rest = id / p.splits, group = rest % p.groups, kvHeads = p.heads / p.share;
 	uint kvHead = rest / p.groups % kvHeads, stream = rest / p.groups / kvHeads;
 	uint rows = p.share * p.tokens, row0 = group * G;
 	uint64_t hide[G];
@@ -154,21 +154,21 @@ void main() {
 	[[unroll]] for (uint g = 0; g < G; g++) {
 		uint r = row0 + g, h = headOf(kvHead, r), t = r / p.share;
 		float keep = 1.0;
-		if (SINKS && SPLITS == 1) sink(F32(p.sinks + uint64_t(min(h, p.heads - 1)) * p.ss).v, most[g], sum[g], keep);
+		if (SINKS && !SPLIT) sink(F32(p.sinks + uint64_t(min(h, p.heads - 1)) * p.ss).v, most[g], sum[g], keep);
 		barrier();
 		gather[2 * lid] = lo[g];
 		gather[2 * lid + 1] = hi[g];
 		barrier();
 		if (r >= rows) continue;
 		uint out_ = h + p.heads * (t + p.tokens * stream);
-		uint64_t to = SPLITS == 1 ? p.dst + 4 * uint64_t(DV) * out_ : p.parts + 4 * uint64_t(DV + 4) * (uint64_t(out_) * SPLITS + split);
-		float inv = SPLITS > 1 ? 1.0 : sum[g] == 0.0 ? 0.0 : keep / sum[g];
+		uint64_t to = !SPLIT ? p.dst + 4 * uint64_t(DV) * out_ : p.parts + 4 * uint64_t(DV + 4) * (uint64_t(out_) * p.splits + split);
+		float inv = SPLIT ? 1.0 : sum[g] == 0.0 ? 0.0 : keep / sum[g];
 		for (uint i = lid; i < 2 * VT; i += TILE) {
 			vec4 s = vec4(0.0);
 			for (uint j = 0; j < CG; j++) s += gather[2 * VT * j + i];
 			F32x4(to + 16 * uint64_t(i)).v = s * inv;
 			if (ROUND) round32(s * inv, p.bytes, p.scales, out_ * (DV / 4) + i, true);
 		}
-		if (SPLITS > 1 && lid == 0) F32x4(to + 4 * DV).v = vec4(most[g], sum[g], 0.0, 0.0);
+		if (SPLIT && lid == 0) F32x4(to + 4 * DV).v = vec4(most[g], sum[g], 0.0, 0.0);
 	}
 }

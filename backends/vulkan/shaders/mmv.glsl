@@ -11,6 +11,7 @@ layout(constant_id = 10) const float limit = 0.0;
 layout(constant_id = 8) const bool ID = false; // a is chosen by ids, for one row of b
 layout(constant_id = 11) const uint PASSES = 1; // over rows, in a group
 layout(constant_id = 12) const bool ROUND = false; // store the result of 32 rows as round32 does, too
+layout(constant_id = 14) const uint TAIL = 0; // the last group to be done normalizes the row, TAIL fours in each invocation
 layout(constant_id = 13) const uint U = 1; // blocks of a row that a lane loads at a time
 
 layout(push_constant, scalar) uniform Params {
@@ -56,6 +57,11 @@ bool begin(uint pass) {
 	return true;
 }
 
+// What groups tell each other.
+layout(buffer_reference, scalar, buffer_reference_align = 4) coherent buffer Shared1 { float v; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) coherent buffer Shared4 { vec4 v; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) coherent buffer Counter { uint n; };
+
 shared float results[ROUND ? 32 : 1];
 
 float gated(float g, float u) {
@@ -78,9 +84,49 @@ void end() {
 			float s = sums[r * N + c];
 			if (GATE != 0) s = gated(s, sums[(R + r) * N + c]);
 			if (ADD) s += F32(add + uint64_t(j) * addStep + 4 * uint64_t(i)).v;
-			F32(dst + 4 * (uint64_t(i) + uint64_t(m) * j)).v = s;
+			uint64_t to = dst + 4 * (uint64_t(i) + uint64_t(m) * j);
+			if (TAIL != 0) Shared1(to).v = s;
+			else F32(to).v = s;
 			if (ROUND) results[i % 32] = s;
 		}
+	}
+}
+
+shared bool last;
+
+// tail is RMSNorm times a gain, and round32, of the whole result, once it is there. Parameters that it has no other use for are a2
+// the gain, ids and faults bytes and scales, experts and estride the address of the result, used and bused that of the
+// counter, and is0 epsilon.
+void tail() {
+	memoryBarrierBuffer();
+	barrier();
+	uint lid = gl_LocalInvocationID.x;
+	Counter c = Counter(packUint2x32(uvec2(used, bused)));
+	if (lid == 0) {
+		last = atomicAdd(c.n, 1u) == groups - 1;
+		if (last) c.n = 0;
+	}
+	barrier();
+	if (!last) return;
+	memoryBarrierBuffer();
+	uint64_t to = packUint2x32(uvec2(experts, estride));
+	vec4 v[TAIL != 0 ? TAIL : 1];
+	float squares = 0.0;
+	[[unroll]] for (uint e = 0; e < TAIL; e++) {
+		uint i = lid + e * gl_WorkGroupSize.x;
+		v[e] = 4 * i < m ? Shared4(dst + 16 * uint64_t(i)).v : vec4(0.0);
+		squares += dot(v[e], v[e]);
+	}
+	float factor = 1.0 / sqrt(reduceSum(squares) / float(m) + uintBitsToFloat(is0));
+	[[unroll]] for (uint e = 0; e < TAIL; e++) {
+		uint i = lid + e * gl_WorkGroupSize.x;
+		bool on = 4 * i < m;
+		vec4 z = vec4(0.0);
+		if (on) {
+			z = v[e] * factor * F32x4(a2 + 16 * uint64_t(i)).v;
+			F32x4(to + 16 * uint64_t(i)).v = z;
+		}
+		round32(z, ids, faults, i, on);
 	}
 }
 

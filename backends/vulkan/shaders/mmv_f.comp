@@ -5,6 +5,7 @@
 #include "math.glsl"
 #include "dequant.glsl"
 #include "eight.glsl"
+#include "reduce.glsl"
 #include "round32.glsl"
 #include "mmv.glsl"
 

@@ -7,6 +7,7 @@
 #include "math.glsl"
 #include "dequant.glsl"
 #include "blocks.glsl"
+#include "reduce.glsl"
 #include "round32.glsl"
 #include "mmv.glsl"
 
@@ -45,9 +46,11 @@ void multiply() {
 
 void main() {
 	for (uint pass = 0; pass < PASSES; pass++) {
-		if (!begin(pass)) return;
-		multiply();
-		end();
+		if (begin(pass)) {
+			multiply();
+			end();
+		} else if (TAIL == 0) return;
 	}
+	if (TAIL != 0 && linearGroup() < groups) tail();
 	finish();
 }
