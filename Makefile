@@ -2,6 +2,7 @@
 #
 #	make test                    the tests of both modules, without the reference corpus
 #	make vulkan                  the Vulkan backend with checks of what Go and C share
+#	make card                    proves and measures this machine's Vulkan device: see .ci/card
 #	make examples                the modules in examples/, each as if in a repository of its own
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
@@ -30,7 +31,7 @@ export GOFLAGS += -buildvcs=false
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: check $(STEPS) fmt generate benchmarks picture
+.PHONY: check card $(STEPS) fmt generate benchmarks picture
 
 check:
 	@.ci/steps $(STEPS)
@@ -68,6 +69,9 @@ vulkan:
 # The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.
 arm64:
 	@.ci/arm64
+
+card:
+	@.ci/card
 
 # Each example is a module of its own, outside the workspace, as a user's would be: internal packages are
 # out of its reach.

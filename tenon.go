@@ -223,7 +223,15 @@ func (m *Model) openDevices(c *config) error {
 	var host backends.Device
 	var err error
 	if c.threads > 0 { // a device of its own, with as many workers
-		host = cpu.New(cpu.Options{Threads: c.threads})
+		level, err := cpu.DefaultLevel()
+		if err != nil {
+			return err
+		}
+		own, err := cpu.NewAt(level, cpu.Options{Threads: c.threads})
+		if err != nil {
+			return err
+		}
+		host = own
 		m.own = append(m.own, host)
 	} else if host, err = backends.Open(cpu.Backend); err != nil {
 		return err

@@ -41,6 +41,7 @@ func styleOf(tests []Params) tableStyle {
 		differs("n_ubatch", p.UBatch != first.UBatch)
 		differs("type_k", p.TypeK != first.TypeK)
 		differs("type_v", p.TypeV != first.TypeV)
+		differs("reproducible", p.Reproducible != first.Reproducible)
 		differs("ngl", p.DeviceLayers != first.DeviceLayers)
 		differs("dev", strings.Join(p.Devices, "/") != strings.Join(first.Devices, "/"))
 		differs("ot", strings.Join(p.Overrides, ";") != strings.Join(first.Overrides, ";"))
@@ -72,6 +73,7 @@ func (r Record) cells(s *tableStyle) []cell {
 		{"n_ubatch", fmt.Sprint(r.UBatch)},
 		{"type_k", r.TypeK},
 		{"type_v", r.TypeV},
+		{"reproducible", fmt.Sprint(r.Reproducible)},
 		{"ngl", fmt.Sprint(r.GPULayers)},
 		{"dev", r.Devices},
 		{"ot", r.Overrides},

@@ -39,6 +39,7 @@ type Params struct {
 
 	Threads      int          // -t; GOMAXPROCS if 0
 	TypeK, TypeV tensor.DType // -ctk and -ctv
+	Reproducible bool         // results do not depend on what is beside them: see engine.Options
 
 	// Devices run the model: -dev. Nil is the preferred one, and the CPU where there is none.
 	Devices []string
@@ -116,7 +117,7 @@ func (p Params) complete() (Params, error) {
 // session returns the settings for which a model has to be opened anew, as text.
 func (p Params) session() string {
 	return strings.Join([]string{
-		p.Model.String(), fmt.Sprint(p.UBatch, p.Threads, p.TypeK, p.TypeV, p.DeviceLayers),
+		p.Model.String(), fmt.Sprint(p.UBatch, p.Threads, p.TypeK, p.TypeV, p.Reproducible, p.DeviceLayers),
 		strings.Join(p.Devices, "/"), strings.Join(p.Overrides, ";"),
 	}, "\n")
 }
@@ -136,6 +137,7 @@ type Matrix struct {
 
 	Batches, UBatches, Threads, DeviceLayers []int
 	TypesK, TypesV                           []tensor.DType
+	Reproducible                             []bool
 	Devices, Overrides                       [][]string
 }
 
@@ -151,6 +153,7 @@ func (m Matrix) Params() []Params {
 	all = vary(all, m.UBatches, func(p *Params, v int) { p.UBatch = v })
 	all = vary(all, m.TypesK, func(p *Params, v tensor.DType) { p.TypeK = v })
 	all = vary(all, m.TypesV, func(p *Params, v tensor.DType) { p.TypeV = v })
+	all = vary(all, m.Reproducible, func(p *Params, v bool) { p.Reproducible = v })
 	all = vary(all, m.Threads, func(p *Params, v int) { p.Threads = v })
 	all = vary(all, m.Depths, func(p *Params, v int) { p.Depth = v })
 	type test struct {

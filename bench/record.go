@@ -17,11 +17,14 @@ type Record struct {
 	ModelSize   int64  `json:"model_size"` // of the weights
 	ModelParams int64  `json:"model_n_params"`
 
-	Batch     int    `json:"n_batch"`
-	UBatch    int    `json:"n_ubatch"`
-	Threads   int    `json:"n_threads"`
-	TypeK     string `json:"type_k"`
-	TypeV     string `json:"type_v"`
+	Batch   int    `json:"n_batch"`
+	UBatch  int    `json:"n_ubatch"`
+	Threads int    `json:"n_threads"`
+	TypeK   string `json:"type_k"`
+	TypeV   string `json:"type_v"`
+
+	Reproducible bool `json:"reproducible"`
+
 	GPULayers int    `json:"n_gpu_layers"`
 	Devices   string `json:"devices"`
 	Overrides string `json:"tensor_buft_overrides"`

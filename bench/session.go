@@ -112,6 +112,9 @@ func (p Params) options(context int) ([]tenon.Option, error) {
 	if p.Threads != runtime.GOMAXPROCS(0) { // the CPU has as many otherwise
 		options = append(options, tenon.WithThreads(p.Threads))
 	}
+	if p.Reproducible {
+		options = append(options, tenon.WithReproducible())
+	}
 	if p.Devices != nil {
 		options = append(options, tenon.WithDevices(p.Devices...))
 	}
@@ -146,7 +149,7 @@ func (s *session) record(p Params, m Manifest) Record {
 		Manifest: m, ModelFile: p.Model.String(), ModelType: modelType(s.model), ModelSize: params.Bytes, ModelParams: params.Parameters,
 		Batch: p.Batch, UBatch: p.UBatch, Threads: p.Threads,
 		TypeK: strings.ToLower(opt.CacheK.String()), TypeV: strings.ToLower(opt.CacheV.String()),
-		GPULayers: p.DeviceLayers, Devices: strings.Join(p.Devices, "/"), Overrides: strings.Join(p.Overrides, ";"), Context: opt.Context,
+		Reproducible: opt.Reproducible, GPULayers: p.DeviceLayers, Devices: strings.Join(p.Devices, "/"), Overrides: strings.Join(p.Overrides, ";"), Context: opt.Context,
 		Prompt: p.Prompt, Gen: p.Gen, Depth: p.Depth, Spec: p.Spec,
 		Time: time.Now().UTC().Truncate(time.Second), LoadNS: s.load.Nanoseconds(),
 		MemoryPlanned: s.planned,

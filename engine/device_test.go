@@ -191,7 +191,7 @@ func TestTooLittleMemory(t *testing.T) {
 	need := enough.Memory().Used()
 	must(t, r.Close())
 	tooLittle := 0
-	for _, limit := range []int64{1, 1000, need / 8, need / 4, need / 2, need * 3 / 4, need * 9 / 10, need - 1} {
+	for _, limit := range []int64{1, 1000, need / 8, need / 4, need / 2, need * 5 / 8, need * 3 / 4, need * 9 / 10, need - 1} {
 		d := newCPU(t, "CPU", limit)
 		e, err := engine.New(f, engine.Options{Devices: []backends.Device{d}})
 		// A limit below one tensor of the cache is a cache that cannot be, rather than one without room.

@@ -72,6 +72,10 @@ func Missing(l Level) string {
 	return levelAvailable(l)
 }
 
+// DefaultLevel returns the level of devices that name none: the best one, or that of TENON_CPU. Its error says
+// that this cannot be had.
+func DefaultLevel() (Level, error) { return chosen() }
+
 // chosen is the level of devices that name none: the best one, or that of TENON_CPU. A name that
 // cannot be had is an error of the probe, and nobody is quietly given another level.
 var chosen = sync.OnceValues(func() (Level, error) {

@@ -24,8 +24,86 @@ func supportsFlashAttn(_ *Device, n *tensor.Tensor) string {
 	return ""
 }
 
-// recordFlashAttn is attention over any types and strides: what no faster kernel takes.
+// flashTile is how many cells flash_rows takes at a time, and invocations it has.
+const flashTile = 128
+
+// flashRows reports whether flash_rows takes n.
+func (d *Device) flashRows(n *tensor.Tensor) bool {
+	q, k, v := n.Src[0], n.Src[1], n.Src[2]
+	l := d.phys.Limits
+	if l.MaxInvocations < flashTile || l.SharedMemory < 24<<10 || l.Subgroup < 4 || q.Type != tensor.F32 || !wide(q) || n.Shape[0] > 256 || k.Shape[0] > 256 {
+		return false
+	}
+	for _, t := range []*tensor.Tensor{k, v} {
+		elems, size := t.Type.Block()
+		switch {
+		case t.Shape[0]%8 != 0 || t.Stride[0] != size && t.Shape[0] > elems:
+			return false
+		case isFloat(t.Type) && !wide(t):
+			return false
+		}
+	}
+	return true
+}
+
+// busyFlash is about how many groups of flash_rows fill a large device.
+const busyFlash = 256
+
+// recordFlashAttn chooses among the kernels.
 func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
+	if n.Src[1].Shape[2] == 0 || !r.s.dev.flashRows(n) {
+		return r.recordFlashAny(n)
+	}
+	k := n.Src[1]
+	heads, share, tokens, streams := n.Shape[1], n.Shape[1]/k.Shape[1], n.Shape[2], n.Shape[3]
+	rows, tiles, kvs := share*tokens, ceilDiv(k.Shape[2], flashTile), k.Shape[1]*streams
+	// Queries that share loads, but not fewer groups than keep the device busy.
+	per := 8
+	for per > 1 && (per/2 >= rows || kvs*ceilDiv(rows, per)*tiles < busyFlash/2) {
+		per /= 2
+	}
+	groups, splits := ceilDiv(rows, per), 1
+	if busy := kvs * groups; tiles >= 4 && busy < busyFlash {
+		splits = min(tiles/2, ceilDiv(busyFlash, busy))
+	}
+	each := ceilDiv(tiles, splits) * flashTile
+	splits = ceilDiv(k.Shape[2], each)
+	return r.recordFlashRows(n, flashPlan{per: per, groups: groups, splits: splits, each: each, outs: heads * tokens * streams})
+}
+
+// flashPlan says how the queries and cells are divided: per queries to a group, each cells to a split.
+type flashPlan struct{ per, groups, splits, each, outs int }
+
+func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
+	op := n.Op.(tensor.FlashAttn)
+	q, k, v, mask, sinks := n.Src[0], n.Src[1], n.Src[2], src(n, 3), src(n, 4)
+	dk, dv, heads, tokens, cells := k.Shape[0], n.Shape[0], n.Shape[1], n.Shape[2], k.Shape[2]
+	m2, m3 := planes(mask)
+	p := r.push().in(q, k, v, mask, sinks)
+	var parts area
+	if f.splits > 1 {
+		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
+		p.u64(0).outArea(parts)
+	} else {
+		p.out(n).u64(0)
+	}
+	p.i(heads, heads/k.Shape[1], tokens, cells, f.groups, f.each).strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
+	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
+	sp := spec{
+		uint32(k.Type), uint32(v.Type), maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0),
+		uint32(dk), uint32(dv), uint32(f.per), uint32(f.splits), flashTile,
+	}
+	if err := r.run("flash_rows", flashTile, sp, p, groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits == 1 {
+		return err
+	}
+	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0)
+	err := r.run("flash_merge", r.rowLocal(dv/4), spec{uint32(dv), uint32(f.splits), flag(sinks != nil)}, p, groupList(f.outs))
+	r.spare = append(r.spare, parts)
+	return err
+}
+
+// recordFlashAny is attention over any types and strides: what no faster kernel takes.
+func (r *recorder) recordFlashAny(n *tensor.Tensor) error {
 	op := n.Op.(tensor.FlashAttn)
 	q, k, v, mask, sinks := n.Src[0], n.Src[1], n.Src[2], src(n, 3), src(n, 4)
 	dk, dv, heads, tokens, cells := k.Shape[0], n.Shape[0], n.Shape[1], n.Shape[2], k.Shape[2]

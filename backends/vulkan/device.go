@@ -27,7 +27,7 @@ type Device struct {
 	host  *memory
 
 	profile *profile // nil unless it is asked for
-	broken  sync.Map // kinds of op whose shader the driver does not compile: why
+	broken  sync.Map // kinds of op, and fusions, whose shader the driver does not compile: why
 
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost

@@ -43,24 +43,58 @@ func groupList(n int) [3]uint32 {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// recordMatMul is the product of any types, strides and sizes: what no faster kernel takes.
+// recordMatMul chooses among the kernels.
 func recordMatMul(r *recorder, n *tensor.Tensor) error {
-	a, b := n.Src[0], n.Src[1]
-	local, rows := r.rowGroup()
-	m, cols := n.Shape[0], n.Shape[1]
-	perGroup := min(cols, 4)
-	groups, colGroups, planes := ceilDiv(m, rows), ceilDiv(cols, perGroup), n.Shape[2]*n.Shape[3]
-	p := r.push().in(a, b).out(n).i(m, cols, a.Shape[0], groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a).strides(b)
-	return r.run("matmul", local, spec{uint32(a.Type), uint32(b.Type), uint32(perGroup)}, p, groupList(groups*colGroups*planes))
+	return r.product(product{n: n, a: n.Src[0], b: n.Src[1], exact: n.Op.(tensor.MatMul).Exact})
 }
 
 // recordMatMulID is the same for experts.
 func recordMatMulID(r *recorder, n *tensor.Tensor) error {
-	a, b, ids := n.Src[0], n.Src[1], n.Src[2]
+	return r.product(product{n: n, a: n.Src[0], b: n.Src[1], ids: n.Src[2], exact: n.Op.(tensor.MatMulID).Exact})
+}
+
+// product is a MatMul or MatMulID, with what is fused into it.
+type product struct {
+	n      *tensor.Tensor // the result
+	a, b   *tensor.Tensor
+	ids    *tensor.Tensor // of experts, or nil
+	exact  bool
+	a2     *tensor.Tensor // a second first factor, or nil: the result is glu of both products
+	glu    tensor.GLU
+	addend *tensor.Tensor // or nil
+}
+
+func (r *recorder) product(p product) error {
+	switch dev := r.s.dev; {
+	case dev.matVec(&p) != "":
+		return r.recordMatVec(&p)
+	case dev.tiled(&p) && dev.coop(&p):
+		return r.recordCoop(&p)
+	case dev.tiled(&p):
+		return r.recordTiled(&p)
+	case p.ids == nil:
+		return r.recordMatMulAny(&p)
+	}
+	return r.recordMatMulIDAny(&p)
+}
+
+// recordMatMulAny is the product of any types, strides and sizes: what no faster kernel takes.
+func (r *recorder) recordMatMulAny(p *product) error {
+	n, a, b := p.n, p.a, p.b
+	local, rows := r.rowGroup()
+	m, cols := n.Shape[0], n.Shape[1]
+	perGroup := min(cols, 4)
+	groups, colGroups, planes := ceilDiv(m, rows), ceilDiv(cols, perGroup), n.Shape[2]*n.Shape[3]
+	ps := r.push().in(a, b).out(n).i(m, cols, a.Shape[0], groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a).strides(b)
+	return r.run("matmul", local, spec{uint32(a.Type), uint32(b.Type), uint32(perGroup)}, ps, groupList(groups*colGroups*planes))
+}
+
+func (r *recorder) recordMatMulIDAny(p *product) error {
+	n, a, b, ids := p.n, p.a, p.b, p.ids
 	local, rows := r.rowGroup()
 	m, used, tok := n.Shape[0], n.Shape[1], n.Shape[2]
 	groups := ceilDiv(m, rows)
-	p := r.push().in(a, b, ids).out(n).faults(n).i(m, a.Shape[0], a.Shape[2], used, b.Shape[1], groups)
-	p.step(a, 0, 1, 2).step(b, 0, 1, 2).step(ids, 0, 1)
-	return r.run("matmul_id", local, spec{uint32(a.Type), uint32(b.Type)}, p, groupList(groups*used*tok))
+	ps := r.push().in(a, b, ids).out(n).faults(n).i(m, a.Shape[0], a.Shape[2], used, b.Shape[1], groups)
+	ps.step(a, 0, 1, 2).step(b, 0, 1, 2).step(ids, 0, 1)
+	return r.run("matmul_id", local, spec{uint32(a.Type), uint32(b.Type)}, ps, groupList(groups*used*tok))
 }

@@ -12,14 +12,13 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/buffer"
-	"github.com/tenon-go/tenon/tensor"
 )
 
 //go:embed shaders/spv
 var spirv embed.FS
 
 // maxSpec is how many specialization constants a kernel may have besides the first two.
-const maxSpec = 14
+const maxSpec = 22
 
 // pipelineKey is a shader and its specialization constants.
 type pipelineKey struct {
@@ -94,9 +93,9 @@ type shaderError struct {
 func (e *shaderError) Error() string { return e.err.Error() }
 func (e *shaderError) Unwrap() error { return e.err }
 
-// blame remembers a shader that the driver does not compile: from then on Supports refuses the op, and whoever plans again has
-// it elsewhere. Want of memory and a loss say nothing about the shader.
-func (d *Device) blame(kind tensor.Kind, err error) {
+// blame remembers a shader that the driver does not compile: from then on Supports refuses the op, or Fuses the group, and whoever
+// plans again has it elsewhere. Want of memory and a loss say nothing about the shader.
+func (d *Device) blame(kind any, err error) {
 	var e *shaderError
 	if !errors.As(err, &e) || errors.Is(err, buffer.ErrNoMemory) || errors.Is(err, backends.ErrDeviceLost) {
 		return

@@ -27,6 +27,9 @@ type recorder struct {
 	scratch int64  // bytes that are needed
 	faults  int    // slot for faults, or -1
 
+	kept  []kept // other forms of factors of products
+	spare []area // scratch memory that held such
+
 	pendingReads, pendingWrites []span // since the last barrier
 }
 
@@ -175,6 +178,12 @@ func (p *push) outArea(a area) *push {
 	return p
 }
 
+// inAreaAt adds the address of a place in scratch memory that inArea has named.
+func (p *push) inAreaAt(a area, offset int64) *push {
+	p.scratchSpan(area{a.at + offset, a.size - offset})
+	return p
+}
+
 // faults adds the address of the program's fault word and, after it, the number that stands for n in it: see
 // fault in common.glsl. Only ops with indices need it.
 func (p *push) faults(n *tensor.Tensor) *push {
@@ -295,6 +304,7 @@ func (r *recorder) run(shader string, local int, sp spec, p *push, groups [3]uin
 	r.pendingReads = append(r.pendingReads, p.reads...)
 	r.pendingWrites = append(r.pendingWrites, p.writes...)
 	r.steps = append(r.steps, st)
+	r.overwritten(p.writes)
 	return nil
 }
 

@@ -30,6 +30,7 @@ type benchFlags struct {
 	repetitions int
 	delay       float64
 	noWarmup    bool
+	alike       []bool // --reproducible
 	noRoofline  bool
 	progress    bool
 	output      string
@@ -109,6 +110,7 @@ func (b *benchFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&b.overrides, "override-tensor", nil, "`REGEX=DEVICE;...` for single weights (-ot)")
 	f.IntVarP(&b.repetitions, "repetitions", "r", bench.DefaultRepetitions, "measure each test `N` times")
 	f.Float64Var(&b.delay, "delay", 0, "`SECONDS` before each repetition but the first")
+	f.BoolSliceVar(&b.alike, "reproducible", nil, "`true,false`: whether a token's logits have the same bits in any batch (default false)")
 	f.BoolVar(&b.noWarmup, "no-warmup", false, "measure without a run before")
 	f.BoolVar(&b.noRoofline, "no-roofline", false, "do not measure what the device can do at most")
 	f.BoolVar(&b.progress, "progress", false, "tell what is done, a line each, where stderr is no terminal")
@@ -146,7 +148,7 @@ func (b *benchFlags) parse() error {
 	b.matrix = bench.Matrix{
 		Prompts: ints("n-prompt", bench.DefaultPrompt), Gens: ints("n-gen", bench.DefaultGen), Depths: ints("n-depth"),
 		Batches: ints("batch-size"), UBatches: ints("ubatch-size"), Threads: ints("threads"), DeviceLayers: ints("n-gpu-layers"),
-		TypesK: types("cache-type-k", b.typesK), TypesV: types("cache-type-v", b.typesV),
+		TypesK: types("cache-type-k", b.typesK), TypesV: types("cache-type-v", b.typesV), Reproducible: b.alike,
 	}
 	for _, s := range b.promptGens {
 		pair, err := bench.ParsePair("--n-prompt-gen", s)

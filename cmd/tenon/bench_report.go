@@ -88,6 +88,7 @@ const (
 	partContext = "context"
 	partAVX2    = "avx2"
 	partBusy    = "busy"
+	partAlike   = "reproducible"
 )
 
 // part is what is run for a type.
@@ -181,6 +182,7 @@ func (r *reportFlags) parts() []part {
 		{name: partBatches, vs: r.vs, args: []string{"-p", r.batches, "-n", "0", "-r", rep}},
 		{name: partAVX2, some: true, vs: r.vsAVX2, env: []string{cpu.LevelEnv + "=avx2"}, args: []string{"-p", p, "-n", n, "-r", rep}},
 		{name: partBusy, some: true, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep, "--busy", "1"}},
+		{name: partAlike, some: true, args: []string{"-p", p, "-n", n, "-r", rep, "--reproducible", "false,true"}},
 	}
 	if r.context > 0 {
 		for _, typ := range []string{"f16", "q8_0"} {

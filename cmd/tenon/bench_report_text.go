@@ -30,6 +30,7 @@ func renderReport(runs []reportRun) string {
 		{partContext, "Time to first token", "From the beginning of a long prompt to the choice of the token after it. The peer's is the time of the prompt alone.", (*reportText).contexts},
 		{partAVX2, "With AVX2 alone", "The kernels held to AVX2 by `" + cpu.LevelEnv + "=avx2`, and the peer to its own build for it where one was given.", (*reportText).speeds},
 		{partBusy, "With a busy core", "One core is kept busy by another process, which `--busy 1` starts.", (*reportText).speeds},
+		{partAlike, "Reproducible", "With `--reproducible` a token's logits have the same bits alone, in any batch and in any chunking of the prompt.", (*reportText).alike},
 	} {
 		t.part(p.name, p.title, p.text, runs, p.rows)
 	}
@@ -162,6 +163,24 @@ func speedText(x float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", x)
+}
+
+// alike compares each test with the same one that is reproducible.
+func (t *reportText) alike(runs []reportRun) {
+	t.head(2, "weights", "test", "tenon", "reproducible", "ratio")
+	for _, run := range runs {
+		for _, r := range run.Records {
+			if r.Reproducible {
+				continue
+			}
+			for _, x := range run.Records {
+				if x.Reproducible && x.Test() == r.Test() {
+					t.row(run.Type, r.Test(), fmt.Sprintf("%.2f ± %.2f", r.AvgTS, r.StdDevTS), fmt.Sprintf("%.2f ± %.2f", x.AvgTS, x.StdDevTS),
+						fmt.Sprintf("%.2f", x.AvgTS/r.AvgTS))
+				}
+			}
+		}
+	}
 }
 
 func (t *reportText) speeds(runs []reportRun) {

@@ -32,6 +32,9 @@ const uint T_IQ4_NL = 20, T_IQ4_XS = 23, T_I8 = 24, T_I16 = 25, T_I32 = 26, T_I6
 
 #define INF uintBitsToFloat(0x7f800000u)
 
+// isNaN asks the bits: a compiler may take it that there are no NaNs.
+bool isNaN(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
+
 // linearIndex numbers the invocations of a dispatch that recorder.linear has sized.
 uint linearIndex() {
 	return (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;

@@ -45,7 +45,7 @@ void storeInteger(uint type, uint64_t at, int64_t v) {
 
 // nearest rounds to an integer that fits 64 bits, halves to even; NaN is 0. Beyond 2^24 every float32 is an integer.
 int64_t nearest(float f) {
-	if (isnan(f)) return int64_t(0);
+	if (isNaN(f)) return int64_t(0);
 	if (f >= 9.2233720368547758e18) return int64_t(0x7fffffffffffffffL);
 	if (f <= -9.2233720368547758e18) return -int64_t(0x7fffffffffffffffL) - 1;
 	uint u = floatBitsToUint(f), e = u >> 23 & 255u;

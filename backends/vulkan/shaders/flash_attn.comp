@@ -62,7 +62,7 @@ void main() {
 				score = d + bias;
 			}
 		}
-		bool nan = isnan(score);
+		bool nan = isNaN(score);
 		float top = max(most, reduceMax(nan ? -INF : score));
 		float w = 0.0;
 		if (nan) w = score;

@@ -30,10 +30,11 @@ void main() {
 	}
 	float g = loadFloat(TYPE, pg), u = loadFloat(TYPE, pu), y;
 	if (OAI) {
-		if (g > limit) g = limit; // a NaN stays
+		float nan = isNaN(g) ? g : u;
+		if (g > limit) g = limit;
 		if (u > limit) u = limit;
 		if (u < -limit) u = -limit;
-		y = g * sigmoid_(alpha * g) * (u + 1.0);
+		y = isNaN(nan) ? nan : g * sigmoid_(alpha * g) * (u + 1.0);
 	} else y = func(FUNC, g) * u;
 	storeFloat(TYPE, dst + uint64_t(i) * sizeOf(TYPE), y);
 }

@@ -43,7 +43,7 @@ void main() {
 		if (OP == 0) factor = 1.0 / sqrt(squares / float(n) + eps);
 		else {
 			float len = sqrt(squares);
-			factor = 1.0 / (len < eps ? eps : len);
+			factor = isNaN(squares) ? squares : 1.0 / (len < eps ? eps : len);
 		}
 	}
 	for (uint i = lid; i < n; i += step) {

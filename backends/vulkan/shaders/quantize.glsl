@@ -3,7 +3,7 @@
 
 float quantX[32];
 
-float numberIn(float v, float limit) { return isnan(v) ? 0.0 : clamp(v, -limit, limit); }
+float numberIn(float v, float limit) { return isNaN(v) ? 0.0 : clamp(v, -limit, limit); }
 
 float inverseOr0(float d) {
 	float inv = 1.0 / d;

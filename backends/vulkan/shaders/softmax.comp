@@ -48,7 +48,7 @@ void main() {
 	float inv = 1.0 / sum;
 	for (uint i = lid; i < n; i += step) {
 		float s = SCORE(i), y;
-		if (hidden) y = isnan(s) ? s : 0.0;
+		if (hidden) y = isNaN(s) ? s : 0.0;
 		else y = exp_(s - most) * inv;
 		F32(dst + 4 * (uint64_t(r) * n + i)).v = y;
 	}

@@ -126,7 +126,9 @@ typedef struct VkDriverProperties12 {
 	uint32_t driverID;
 	char driverName[256], driverInfo[256];
 	uint8_t conformance[4];
-	uint8_t rest[512]; // float controls and limits that nobody here reads
+	uint32_t denormIndependence, roundingIndependence;      // 2 is none
+	VkBool32 nanPreserve[3], denormPreserve[3]; // of 16, 32 and 64 bits
+	uint8_t rest[512];                          // float controls and limits that nobody here reads
 } VkDriverProperties12;
 
 typedef struct VkProperties2 {

@@ -75,6 +75,7 @@ type Features struct {
 	BFloat16                 bool
 	Import, Budget, PCIKnown bool
 	HostQueryReset           bool
+	KeepDenormals, KeepNaN   bool // of F32, where a shader asks for it
 	Matrices                 []Matrix
 }
 
@@ -214,9 +215,12 @@ func (p *Physical) facts(f *C.tn_facts) {
 		Addresses: on(f.f12.bufferDeviceAddress), Timeline: on(f.f12.timelineSemaphore), ScalarLayout: on(f.f12.scalarBlockLayout),
 		MemoryModel:  on(f.f12.vulkanMemoryModel) && on(f.f12.vulkanMemoryModelDeviceScope),
 		SubgroupSize: on(f.subgroup_features.subgroupSizeControl) && on(f.subgroup_features.computeFullSubgroups),
-		DotProduct:   on(f.dot.on) && on(f.dot_properties.accelerated[4]), CooperativeMatrix: on(f.coop.on), BFloat16: on(f.bf16.on),
+		DotProduct:   on(f.dot.on) && (on(f.dot_properties.accelerated[4]) || p.Kind == Software), CooperativeMatrix: on(f.coop.on), BFloat16: on(f.bf16.on),
 		Import: p.bits&C.TN_HOST != 0, Budget: p.bits&C.TN_BUDGET != 0, PCIKnown: p.bits&C.TN_PCI != 0,
 		HostQueryReset: on(f.f12.hostQueryReset),
+	}
+	if f.p12.denormIndependence != 2 { // 32 bits can be chosen by themselves
+		p.Can.KeepDenormals, p.Can.KeepNaN = on(f.p12.denormPreserve[1]), on(f.p12.nanPreserve[1])
 	}
 }
 

@@ -22,6 +22,7 @@ type (
 func (d *Device) CreateModule(code []byte) (Module, error) {
 	var lent lent
 	defer lent.free()
+	code = d.phys.keepFloats(code)
 	words := lent.words(code)
 	var m Module
 	info := vulkan.ShaderModuleCreateInfo{SType: vulkan.StructureTypeShaderModuleCreateInfo, CodeSize: uint(len(code)), PCode: words}

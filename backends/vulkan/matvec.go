@@ -1,0 +1,170 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+package vulkan
+
+import (
+	"math"
+	"os"
+	"strconv"
+
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// maxVecs is how many rows of b a matrix-vector kernel takes.
+const maxVecs = 8
+
+// wide reports whether rows of t can be read in words of 16 bytes: its elements are packed, and it and its rows begin at
+// multiples of 16. Tensors that are no views begin at those of alignment.
+func wide(t *tensor.Tensor) bool {
+	elems, size := t.Type.Block()
+	if t.Offset%16 != 0 || t.Stride[0] != size && t.Shape[0] > elems {
+		return false
+	}
+	for d := 1; d < len(t.Shape); d++ {
+		if t.Shape[d] > 1 && t.Stride[d]%16 != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// evenRows reports whether blocks of t can be read by blockAt: rows of some types begin at multiples of 16, of others of 4 or 2.
+func evenRows(t *tensor.Tensor) bool {
+	_, size := t.Type.Block()
+	if t.Stride[0] != size && t.Shape[0] > 256 {
+		return false
+	}
+	align := 4
+	switch t.Type {
+	case tensor.Q4_K, tensor.Q5_K:
+		align = 16
+	case tensor.Q4_0, tensor.IQ4_NL, tensor.Q5_0, tensor.Q8_0, tensor.Q3_K, tensor.Q6_K:
+		align = 2
+	case tensor.MXFP4:
+		align = 1
+	}
+	if t.Offset%align != 0 {
+		return false
+	}
+	for d := 1; d < len(t.Shape); d++ {
+		if t.Shape[d] > 1 && t.Stride[d]%align != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// flat reports whether t has rows and nothing above them.
+func flat(t *tensor.Tensor) bool { return t.Shape[2] == 1 && t.Shape[3] == 1 }
+
+// matVec returns the matrix-vector kernel for p, or "".
+func (d *Device) matVec(p *product) string {
+	a, b := p.a, p.b
+	cols := b.Shape[1]
+	switch {
+	case b.Type != tensor.F32 || !wide(b) || a.Shape[0] != b.Shape[0] || a.Shape[0] == 0:
+		return ""
+	case p.ids == nil && (cols > maxVecs || !flat(a) || !flat(b)):
+		return ""
+	case p.ids != nil && (p.n.Shape[1]*p.n.Shape[2] > 64 || a.Shape[3] != 1 || !b.Contiguous()):
+		return ""
+	case p.a2 != nil && (p.a2.Type != a.Type || p.a2.Stride != a.Stride):
+		return ""
+	case p.addend != nil && (p.addend.Type != tensor.F32 || !p.addend.Contiguous() || p.addend.Shape[0] != p.n.Shape[0] || !flat(p.addend)):
+		return ""
+	}
+	if a.Type.Quantized() && !p.exact && d.integers() && evenRows(a) && (p.a2 == nil || evenRows(p.a2)) {
+		return "mmv_q"
+	}
+	_, size := a.Type.Block()
+	packed := a.Stride[0] == size && (p.a2 == nil || p.a2.Offset%16 == 0 || a.Type.Quantized())
+	if packed && a.Shape[0]%8 == 0 && (a.Type.Quantized() || wide(a)) {
+		return "mmv_f"
+	}
+	return ""
+}
+
+// Bits of Limits.SubgroupOps.
+const subgroupShuffle = 0x10
+
+// integers reports whether products of integers are fast.
+func (d *Device) integers() bool {
+	return d.phys.Can.DotProduct && d.phys.Limits.SubgroupOps&subgroupShuffle != 0 && d.phys.Limits.Subgroup >= 8
+}
+
+// rounded returns b as blocks of 32 signed bytes, and where the scales of the blocks begin.
+func (r *recorder) rounded(b *tensor.Tensor) (area, int64, error) {
+	elems := int64(b.Shape.Elems())
+	at, err := r.keep(formQ8, b, elems+elems/2, func(to area) error {
+		width := b.Shape[0] / 32
+		blocks := width * b.Shape.Rows()
+		p := r.push().in(b).outArea(to).inAreaAt(to, elems).i(blocks, width, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3)
+		return r.run("quantize_x", 64, nil, p, r.linear(8*blocks, 64))
+	})
+	return at, elems, err
+}
+
+func (r *recorder) recordMatVec(p *product) error {
+	kernel := r.s.dev.matVec(p)
+	n, a, b := p.n, p.a, p.b
+	m, cols := n.Shape[0], b.Shape[1]
+	per, rows := r.vecTile(p, kernel)
+	var x area
+	var scales int64
+	if kernel == "mmv_q" {
+		var err error
+		if x, scales, err = r.rounded(b); err != nil {
+			return err
+		}
+	}
+	ps := r.push().in(a, p.a2)
+	if kernel == "mmv_q" {
+		ps.inArea(x).inAreaAt(x, scales)
+	} else {
+		ps.in(b).u64(0)
+	}
+	ps.in(p.addend, p.ids).out(n)
+	local := 4 * r.s.dev.phys.Limits.Subgroup
+	groups := ceilDiv(m, rows*local/r.s.dev.phys.Limits.Subgroup)
+	colGroups := ceilDiv(cols, per)
+	if p.ids != nil {
+		cols = n.Shape[1] * n.Shape[2]
+		colGroups = cols
+		ps.faults(n)
+	} else {
+		ps.u64(0).i(0, 0)
+	}
+	ps.i(m, cols, a.Shape[0]).step(a, 1).i(b.Stride[1], groups, addStepOf(p.addend))
+	if p.ids != nil {
+		ps.i(a.Shape[2]).step(a, 2).i(n.Shape[1], b.Shape[1]).step(p.ids, 0, 1)
+	} else {
+		ps.i(0, 0, 0, 0, 0, 0)
+	}
+	gate := uint32(0)
+	if p.a2 != nil {
+		gate = 1 + uint32(p.glu.Act)
+	}
+	sp := spec{uint32(a.Type), uint32(per), uint32(rows), gate, flag(p.glu.OAI), flag(p.addend != nil), flag(p.ids != nil)}
+	sp = append(sp, math.Float32bits(p.glu.Alpha), math.Float32bits(p.glu.Limit))
+	return r.run(kernel, local, sp, ps, groupList(groups*colGroups))
+}
+
+// vecTile returns how many rows of b and of a a subgroup takes: more share what they load, fewer keep more subgroups busy.
+func (r *recorder) vecTile(p *product, kernel string) (cols, rows int) {
+	if p.ids != nil {
+		cols = 1
+	} else {
+		cols = p.b.Shape[1]
+	}
+	rows = 2
+	if cols > 2 || p.a2 != nil {
+		rows = 1
+	}
+	if kernel == "mmv_f" && cols > 4 {
+		cols = 4
+	}
+	if s := os.Getenv("TENON_VKF_ROWS"); s != "" {
+		rows, _ = strconv.Atoi(s)
+	}
+	return cols, rows
+}
