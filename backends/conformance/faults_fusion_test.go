@@ -141,13 +141,16 @@ var fusionFaults = []planted{
 		})
 	}},
 	{"gate and up exchanged", "^fusion/MatMul(ID)?.MatMul(ID)?.GLU/a=F32", "NMSE", func(m *mutant) {
-		grouped(m, func(_ backends.Fusion, i int, n *tensor.Tensor) *tensor.Tensor {
-			c := *n
-			if i == 2 {
-				c.Src = []*tensor.Tensor{n.Src[1], n.Src[0]}
+		exchange := func(p *mutantProgram) { // the weights, while the group runs
+			for _, x := range p.g.Groups {
+				nodes := p.g.Nodes[x.From:x.To]
+				gate, up := p.bytes(nodes[0].Src[0], 0), p.bytes(nodes[1].Src[0], 0)
+				for i := range gate {
+					gate[i], up[i] = up[i], gate[i]
+				}
 			}
-			return &c
-		})
+		}
+		m.before, m.after = exchange, exchange
 	}},
 	{"another gate", "^fusion/MatMul.MatMul.GLU/act=", "NMSE", func(m *mutant) {
 		grouped(m, func(_ backends.Fusion, i int, n *tensor.Tensor) *tensor.Tensor {

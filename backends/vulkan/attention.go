@@ -46,12 +46,49 @@ func (d *Device) flashRows(n *tensor.Tensor) bool {
 	return true
 }
 
+// flashQueries is how many queries flash_coop takes at a time.
+const flashQueries = 64
+
+// flashCoop reports whether flash_coop takes n.
+func (d *Device) flashCoop(n *tensor.Tensor) bool {
+	q, k, v, mask := n.Src[0], n.Src[1], n.Src[2], src(n, 3)
+	c, l := d.phys.Can, d.phys.Limits
+	head := n.Shape[0]
+	switch {
+	case !c.CooperativeMatrix || !c.Float16 || !c.MemoryModel || l.Subgroup != 32 || l.SharedMemory < 48<<10 || !d.hasMatrix():
+		return false
+	case q.Type != tensor.F32 || k.Type != tensor.F16 || v.Type != tensor.F16 || !wide(q) || !wide(k) || !wide(v):
+		return false
+	case k.Shape[0] != head || head%16 != 0 || head > 128:
+		return false
+	case mask != nil && (mask.Type != tensor.F16 || !wide(mask) || k.Shape[2]%8 != 0):
+		return false
+	}
+	return n.Shape[2]*n.Shape[1]/k.Shape[1] >= flashQueries/2
+}
+
+func (r *recorder) recordFlashCoop(n *tensor.Tensor) error {
+	op := n.Op.(tensor.FlashAttn)
+	q, k, v, mask, sinks := n.Src[0], n.Src[1], n.Src[2], src(n, 3), src(n, 4)
+	heads, share, tokens := n.Shape[1], n.Shape[1]/k.Shape[1], n.Shape[2]
+	groups := ceilDiv(share*tokens, flashQueries)
+	m2, m3 := planes(mask)
+	p := r.push().in(q, k, v, mask, sinks).out(n).i(heads, share, tokens, k.Shape[2], groups)
+	p.strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
+	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
+	sp := spec{flag(mask != nil), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0), uint32(n.Shape[0])}
+	return r.run("flash_coop", 128, sp, p, groupList(groups*k.Shape[1]*n.Shape[3]))
+}
+
 // busyFlash is about how many groups of flash_rows fill a large device.
 const busyFlash = 256
 
 // recordFlashAttn chooses among the kernels.
 func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
-	if n.Src[1].Shape[2] == 0 || !r.s.dev.flashRows(n) {
+	switch dev := r.s.dev; {
+	case n.Src[1].Shape[2] > 0 && dev.flashCoop(n):
+		return r.recordFlashCoop(n)
+	case n.Src[1].Shape[2] == 0 || !dev.flashRows(n):
 		return r.recordFlashAny(n)
 	}
 	k := n.Src[1]
@@ -81,25 +118,35 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 	m2, m3 := planes(mask)
 	p := r.push().in(q, k, v, mask, sinks)
 	var parts area
+	var round *rounding
 	if f.splits > 1 {
 		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
-		p.u64(0).outArea(parts)
+		p.u64(0).outArea(parts).u64(0).u64(0)
 	} else {
 		p.out(n).u64(0)
+		round = r.roundTo(p, n)
 	}
 	p.i(heads, heads/k.Shape[1], tokens, cells, f.groups, f.each).strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
 	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
 	sp := spec{
 		uint32(k.Type), uint32(v.Type), maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0),
-		uint32(dk), uint32(dv), uint32(f.per), uint32(f.splits), flashTile,
+		uint32(dk), uint32(dv), uint32(f.per), uint32(f.splits), flashTile, flag(round != nil),
 	}
-	if err := r.run("flash_rows", flashTile, sp, p, groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits == 1 {
+	if err := r.run("flash_rows", flashTile, sp, p, groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil {
 		return err
 	}
-	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0)
-	err := r.run("flash_merge", r.rowLocal(dv/4), spec{uint32(dv), uint32(f.splits), flag(sinks != nil)}, p, groupList(f.outs))
-	r.spare = append(r.spare, parts)
-	return err
+	if f.splits > 1 {
+		p = r.push().inArea(parts).in(sinks).out(n)
+		round = r.roundTo(p, n)
+		p.i(f.outs, heads).step(sinks, 0)
+		sp := spec{uint32(dv), uint32(f.splits), flag(sinks != nil), flag(round != nil)}
+		if err := r.run("flash_merge", r.rowLocal(dv/4), sp, p, groupList(f.outs)); err != nil {
+			return err
+		}
+		r.spare = append(r.spare, parts)
+	}
+	round.done(r)
+	return nil
 }
 
 // recordFlashAny is attention over any types and strides: what no faster kernel takes.

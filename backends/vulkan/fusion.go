@@ -9,7 +9,8 @@ import (
 	"github.com/tenon-go/tenon/tensor"
 )
 
-// A fused kernel saves dispatches, each of which waits for the one before, and the way of what is inner to memory and back.
+// Between dispatches that depend on each other a device runs empty, for a token longer than it computes: so nodes are fused for
+// what that saves, more than for the way of what is inner to memory and back.
 
 // fusion is how groups of one kind are computed.
 type fusion struct {
@@ -27,6 +28,9 @@ func init() { // as kernels
 		backends.AddRMSNormMul: {refusesNormMul, recordNormMul},
 		backends.RoPESetRows:   {refusesRoPESetRows, recordRoPESetRows},
 		backends.SoftCap:       {refusesSoftCap, recordSoftCap},
+		backends.MatMulGLU:     {refusesGated, recordGated},
+		backends.MatMulIDGLU:   {refusesGated, recordGated},
+		backends.MatMulAdd:     {refusesMatMulAdd, recordMatMulAdd},
 	}
 }
 
@@ -96,6 +100,12 @@ func refusesNormMul(_ *Device, n []*tensor.Tensor) string {
 func recordNormMul(r *recorder, n []*tensor.Tensor) error {
 	norm, mul := n[len(n)-2], n[len(n)-1]
 	x, w := norm.Src[0], mul.Src[1]
+	if len(n) == 2 && r.s.dev.notNormed(x, w) == "" {
+		return r.normed(norm, x, nil, nil, w, mul)
+	}
+	if len(n) == 3 && notAdded(n[0]) == "" && r.s.dev.notNormed(n[0].Src[0], w) == "" {
+		return r.normed(norm, n[0].Src[0], n[0].Src[1], n[0], w, mul)
+	}
 	var b, sum *tensor.Tensor
 	add := uint32(0)
 	if len(n) == 3 {

@@ -28,6 +28,13 @@ type kept struct {
 	at  area
 }
 
+func keyOf(form keptForm, at uint64, t *tensor.Tensor) keptKey {
+	if form == formQ8 && t.Contiguous() {
+		return keptKey{form, at, tensor.MakeShape(t.Shape.Elems()), tensor.Strides{}} // rows do not matter
+	}
+	return keptKey{form, at, t.Shape, t.Stride}
+}
+
 // maxKept is how many are kept at most: the factors of products that run at the same time.
 const maxKept = 3
 
@@ -37,7 +44,7 @@ func (r *recorder) keep(form keptForm, t *tensor.Tensor, size int64, fill func(t
 	if err != nil {
 		return area{}, err
 	}
-	key := keptKey{form, a, t.Shape, t.Stride}
+	key := keyOf(form, a, t)
 	for _, k := range r.kept {
 		if k.key == key {
 			return k.at, nil
@@ -52,6 +59,42 @@ func (r *recorder) keep(form keptForm, t *tensor.Tensor, size int64, fill func(t
 	}
 	r.kept = append(r.kept, kept{key, span{a, a + uint64(t.Bytes())}, at})
 	return at, nil
+}
+
+// rounding is where a kernel stores its result a second time, rounded for products of it: nil if it does not.
+type rounding struct {
+	t  *tensor.Tensor
+	at area
+}
+
+// roundTo adds the addresses of bytes and scales for t to p, zeros if nobody will want them.
+func (r *recorder) roundTo(p *push, t *tensor.Tensor) *rounding {
+	elems := t.Shape.Elems()
+	if !r.s.dev.integers() || t.Type != tensor.F32 || !t.Contiguous() || t.Shape[0]%32 != 0 || elems > maxRounded {
+		p.u64(0).u64(0)
+		return nil
+	}
+	x := &rounding{t, r.spareArea(int64(elems) + int64(elems)/2)}
+	p.outArea(x.at).inAreaAt(x.at, int64(elems))
+	return x
+}
+
+// maxRounded is how many elements of a result are rounded in case they are wanted: those of a few tokens.
+const maxRounded = 1 << 17
+
+// done notes that the kernel is recorded.
+func (x *rounding) done(r *recorder) {
+	if x == nil {
+		return
+	}
+	a, err := r.address(x.t)
+	if err != nil {
+		return // it was recorded, so there is one
+	}
+	if len(r.kept) >= maxKept {
+		r.drop(0)
+	}
+	r.kept = append(r.kept, kept{keyOf(formQ8, a, x.t), span{a, a + uint64(x.t.Bytes())}, x.at})
 }
 
 func (r *recorder) drop(i int) {

@@ -3,6 +3,9 @@
 package vulkan
 
 import (
+	"fmt"
+	"os"
+
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -113,6 +116,11 @@ func (p *product) columns() int {
 
 func (p *product) coopTile() coopTile {
 	m, cols := p.n.Shape[0], p.columns()
+	if s := os.Getenv("TENON_VKF_TILE"); s != "" {
+		var t coopTile
+		fmt.Sscanf(s, "%d,%d,%d,%d,%d", &t.bm, &t.bn, &t.bk, &t.wm, &t.wn)
+		return t
+	}
 	if p.ids != nil {
 		cols = max(1, cols/p.a.Shape[2]) * p.a.Shape[2] // about as many tiles as there are experts
 	}

@@ -3,9 +3,9 @@
 package vulkan
 
 import (
+	"fmt"
 	"math"
 	"os"
-	"strconv"
 
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -104,36 +104,70 @@ func (r *recorder) rounded(b *tensor.Tensor) (area, int64, error) {
 	return at, elems, err
 }
 
+// vecTile is how a matrix-vector kernel divides its work: rows of b and of a for a subgroup, blocks that a lane loads at a time,
+// subgroups in a group, and how often they go on to other rows.
+type vecTile struct{ cols, rows, blocks, subgroups, passes int }
+
+// vecTile chooses: rows of a share what is loaded of b, and blocks keep loads under way.
+func (r *recorder) vecTile(p *product, kernel string) vecTile {
+	t := vecTile{cols: p.b.Shape[1], rows: 2, blocks: 2, subgroups: 4, passes: 1}
+	if p.ids != nil {
+		t.cols = 1
+	}
+	if t.cols > 2 || p.a2 != nil {
+		t.rows = 1
+	}
+	if t.cols > 4 {
+		t.blocks = 1
+	}
+	if kernel == "mmv_f" {
+		t.cols = min(t.cols, 4)
+	}
+	if s := os.Getenv("TENON_VKF_VEC"); s != "" && t.cols == 1 && kernel == "mmv_q" {
+		fmt.Sscanf(s, "%d,%d,%d", &t.rows, &t.blocks, &t.subgroups)
+		if p.a2 != nil {
+			t.rows = max(1, t.rows/2)
+		}
+	}
+	return t
+}
+
+// roundsGate is how many rows the group has that rounds them.
+const roundsGate = 32
+
 func (r *recorder) recordMatVec(p *product) error {
 	kernel := r.s.dev.matVec(p)
 	n, a, b := p.n, p.a, p.b
-	m, cols := n.Shape[0], b.Shape[1]
-	per, rows := r.vecTile(p, kernel)
-	var x area
-	var scales int64
-	if kernel == "mmv_q" {
-		var err error
-		if x, scales, err = r.rounded(b); err != nil {
-			return err
-		}
-	}
+	m, cols := n.Shape[0], p.columns()
+	t := r.vecTile(p, kernel)
 	ps := r.push().in(a, p.a2)
 	if kernel == "mmv_q" {
+		x, scales, err := r.rounded(b)
+		if err != nil {
+			return err
+		}
 		ps.inArea(x).inAreaAt(x, scales)
 	} else {
 		ps.in(b).u64(0)
 	}
-	ps.in(p.addend, p.ids).out(n)
-	local := 4 * r.s.dev.phys.Limits.Subgroup
-	groups := ceilDiv(m, rows*local/r.s.dev.phys.Limits.Subgroup)
-	colGroups := ceilDiv(cols, per)
-	if p.ids != nil {
-		cols = n.Shape[1] * n.Shape[2]
-		colGroups = cols
-		ps.faults(n)
-	} else {
-		ps.u64(0).i(0, 0)
+	ps.in(p.addend)
+	var round *rounding
+	switch {
+	case p.ids != nil:
+		ps.in(p.ids).faults(n).out(n)
+	case kernel == "mmv_q" && p.a2 != nil && cols == 1 && m%roundsGate == 0:
+		// The next product wants the gated rows rounded.
+		if round = r.roundTo(ps, n); round != nil {
+			t.subgroups = 8
+			for t.passes = 1; t.rows*t.subgroups*t.passes < roundsGate; {
+				t.passes *= 2
+			}
+		}
+		ps.i(0, 0).out(n)
+	default:
+		ps.u64(0).u64(0).i(0, 0).out(n)
 	}
+	groups, colGroups := ceilDiv(m, t.rows*t.subgroups*t.passes), ceilDiv(cols, t.cols)
 	ps.i(m, cols, a.Shape[0]).step(a, 1).i(b.Stride[1], groups, addStepOf(p.addend))
 	if p.ids != nil {
 		ps.i(a.Shape[2]).step(a, 2).i(n.Shape[1], b.Shape[1]).step(p.ids, 0, 1)
@@ -144,27 +178,13 @@ func (r *recorder) recordMatVec(p *product) error {
 	if p.a2 != nil {
 		gate = 1 + uint32(p.glu.Act)
 	}
-	sp := spec{uint32(a.Type), uint32(per), uint32(rows), gate, flag(p.glu.OAI), flag(p.addend != nil), flag(p.ids != nil)}
-	sp = append(sp, math.Float32bits(p.glu.Alpha), math.Float32bits(p.glu.Limit))
-	return r.run(kernel, local, sp, ps, groupList(groups*colGroups))
-}
-
-// vecTile returns how many rows of b and of a a subgroup takes: more share what they load, fewer keep more subgroups busy.
-func (r *recorder) vecTile(p *product, kernel string) (cols, rows int) {
-	if p.ids != nil {
-		cols = 1
-	} else {
-		cols = p.b.Shape[1]
+	sp := spec{
+		uint32(a.Type), uint32(t.cols), uint32(t.rows), gate, flag(p.glu.OAI), flag(p.addend != nil), flag(p.ids != nil),
+		math.Float32bits(p.glu.Alpha), math.Float32bits(p.glu.Limit), uint32(t.passes), flag(round != nil), uint32(t.blocks),
 	}
-	rows = 2
-	if cols > 2 || p.a2 != nil {
-		rows = 1
+	if err := r.run(kernel, t.subgroups*r.s.dev.phys.Limits.Subgroup, sp, ps, groupList(groups*colGroups)); err != nil {
+		return err
 	}
-	if kernel == "mmv_f" && cols > 4 {
-		cols = 4
-	}
-	if s := os.Getenv("TENON_VKF_ROWS"); s != "" {
-		rows, _ = strconv.Atoi(s)
-	}
-	return cols, rows
+	round.done(r)
+	return nil
 }

@@ -22,6 +22,34 @@ float divide(float x, float y) {
 	return x / y;
 }
 
+// lift returns x * 2^64 without an operation on a number that is too small for some drivers.
+float lift(float x) {
+	uint u = floatBitsToUint(x), a = u & 0x7fffffffu;
+	float y = a < 0x00800000u ? float(a) * 2.5849394142282115e-26 : uintBitsToFloat(a + (64u << 23)); // 2^(64-149)
+	return uintBitsToFloat(floatBitsToUint(y) | u & 0x80000000u);
+}
+
+// lower returns x * 2^-64, which is a multiple of the smallest number.
+float lower(float x) {
+	uint u = floatBitsToUint(x), a = u & 0x7fffffffu;
+	uint y = a < (65u << 23) ? uint(uintBitsToFloat(a) * 3.8685626227668134e25) : a - (64u << 23);
+	return uintBitsToFloat(y | u & 0x80000000u);
+}
+
+bool tiny(float x, uint most) { return (floatBitsToUint(x) & 0x7fffffffu) < most; }
+
+float sum(float x, float y) {
+	const uint most = 40u << 23;
+	if (tiny(x, most) && tiny(y, most)) return lower(lift(x) + lift(y));
+	return x + y;
+}
+
+float multiply(float x, float y) {
+	if (isinf(y) && tiny(x, 1u << 23)) return lift(x) * y;
+	if (isinf(x) && tiny(y, 1u << 23)) return x * lift(y);
+	return x * y;
+}
+
 void main() {
 	uint i = linearIndex();
 	if (i >= n) return;
@@ -35,9 +63,9 @@ void main() {
 		pb += offset(uvec4(c.x % bne[0], c.y % bne[1], c.z % bne[2], c.w % bne[3]), bs);
 	}
 	float x = loadFloat(TA, pa), y = loadFloat(TB, pb), z;
-	if (OP == 0) z = x + y;
-	else if (OP == 1) z = x - y;
-	else if (OP == 2) z = x * y;
+	if (OP == 0) z = sum(x, y);
+	else if (OP == 1) z = sum(x, -y);
+	else if (OP == 2) z = multiply(x, y);
 	else z = divide(x, y);
 	storeFloat(TA, dst + uint64_t(i) * sizeOf(TA), z);
 }

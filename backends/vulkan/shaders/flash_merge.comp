@@ -4,13 +4,15 @@
 #include "common.glsl"
 #include "math.glsl"
 #include "attention.glsl"
+#include "round32.glsl"
 
 layout(constant_id = 2) const uint DV = 64;
 layout(constant_id = 3) const uint SPLITS = 1;
 layout(constant_id = 4) const bool SINKS = false;
+layout(constant_id = 5) const bool ROUND = false; // store results as round32 does, too
 
 layout(push_constant, scalar) uniform Params {
-	uint64_t parts, sinks, dst;
+	uint64_t parts, sinks, dst, bytes, scales;
 	uint rows, heads, ss;
 };
 
@@ -39,5 +41,6 @@ void main() {
 			v += F32x4(part + 16 * uint64_t(i)).v * w;
 		}
 		F32x4(dst + 4 * uint64_t(DV) * r + 16 * uint64_t(i)).v = v * inv;
+		if (ROUND) round32(v * inv, bytes, scales, r * (DV / 4) + i, true);
 	}
 }

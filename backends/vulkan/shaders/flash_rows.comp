@@ -8,6 +8,7 @@
 #include "dequant.glsl"
 #include "eight.glsl"
 #include "attention.glsl"
+#include "round32.glsl"
 
 layout(constant_id = 2) const uint TK = 1;
 layout(constant_id = 3) const uint TV = 1;
@@ -21,8 +22,10 @@ layout(constant_id = 10) const uint G = 1;
 layout(constant_id = 11) const uint SPLITS = 1;
 layout(constant_id = 12) const uint TILE = 128; // invocations
 
+layout(constant_id = 13) const bool ROUND = false; // store results as round32 does, too
+
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Params {
-	uint64_t q, k, v, mask, sinks, dst, parts;
+	uint64_t q, k, v, mask, sinks, dst, parts, bytes, scales;
 	uint heads, share, tokens, cells, groups, each; // groups: of queries of a head of the cache; each: cells of a split
 	uint qs[4], ks[4], vs[4], ms[4];
 	uint mn2, mn3, ss, pow2;
@@ -32,6 +35,7 @@ layout(push_constant, scalar) uniform Push { Params p; };
 
 const uint VT = DV / 8;       // invocations for a row of v
 const uint CG = TILE / VT;    // rows of v at a time
+const uint AHEAD = 4;         // loads under way
 const uint MOST = TILE / 4;   // subgroups at most
 
 shared vec4 query[G * DK / 4];
@@ -80,10 +84,14 @@ void main() {
 			uint64_t row = k + uint64_t(c) * p.ks[2];
 			float d[G];
 			[[unroll]] for (uint g = 0; g < G; g++) d[g] = 0.0;
-			for (uint i = 0; i < DK; i += 8) {
-				vec4 a, b;
-				eight(TK, row, i, a, b);
-				[[unroll]] for (uint g = 0; g < G; g++) d[g] += dot(query[g * DK / 4 + i / 4], a) + dot(query[g * DK / 4 + i / 4 + 1], b);
+			for (uint from = 0; from < DK; from += 8 * AHEAD) {
+				vec4 a[AHEAD], b[AHEAD];
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) eight(TK, row, min(from + 8 * u, DK - 8), a[u], b[u]);
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) {
+					uint i = from / 4 + 2 * u;
+					if (4 * i >= DK) break;
+					[[unroll]] for (uint g = 0; g < G; g++) d[g] += dot(query[g * DK / 4 + i], a[u]) + dot(query[g * DK / 4 + i + 1], b[u]);
+				}
 			}
 			[[unroll]] for (uint g = 0; g < G; g++) {
 				if (CAP) d[g] = p.cap * tanh_(d[g] / p.cap);
@@ -124,17 +132,19 @@ void main() {
 		}
 		uint tile = min(TILE, last - begin);
 		if (cg < CG) {
-			for (uint i = cg; i < tile; i += CG) {
-				bool any = false;
-				[[unroll]] for (uint g = 0; g < G; g++) any = any || weight[g * TILE + i] != 0.0;
-				if (!any) continue; // what is hidden may be anything
-				vec4 a, b;
-				eight(TV, v + uint64_t(begin + i) * p.vs[2], 8 * vt, a, b);
-				[[unroll]] for (uint g = 0; g < G; g++) {
-					float w = weight[g * TILE + i];
-					if (w != 0.0) {
-						lo[g] += w * a;
-						hi[g] += w * b;
+			for (uint from = cg; from < tile; from += AHEAD * CG) {
+				vec4 a[AHEAD], b[AHEAD];
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) {
+					eight(TV, v + uint64_t(begin + min(from + u * CG, tile - 1)) * p.vs[2], 8 * vt, a[u], b[u]);
+				}
+				[[unroll]] for (uint u = 0; u < AHEAD; u++) {
+					if (from + u * CG >= tile) break;
+					[[unroll]] for (uint g = 0; g < G; g++) {
+						float w = weight[g * TILE + from + u * CG];
+						if (w != 0.0) { // what is hidden may be anything
+							lo[g] += w * a[u];
+							hi[g] += w * b[u];
+						}
 					}
 				}
 			}
@@ -157,6 +167,7 @@ void main() {
 			vec4 s = vec4(0.0);
 			for (uint j = 0; j < CG; j++) s += gather[2 * VT * j + i];
 			F32x4(to + 16 * uint64_t(i)).v = s * inv;
+			if (ROUND) round32(s * inv, p.bytes, p.scales, out_ * (DV / 4) + i, true);
 		}
 		if (SPLITS > 1 && lid == 0) F32x4(to + 4 * DV).v = vec4(most[g], sum[g], 0.0, 0.0);
 	}

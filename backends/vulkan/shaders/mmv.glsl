@@ -9,10 +9,14 @@ layout(constant_id = 7) const bool ADD = false;
 layout(constant_id = 9) const float alpha = 0.0; // of OAI
 layout(constant_id = 10) const float limit = 0.0;
 layout(constant_id = 8) const bool ID = false; // a is chosen by ids, for one row of b
+layout(constant_id = 11) const uint PASSES = 1; // over rows, in a group
+layout(constant_id = 12) const bool ROUND = false; // store the result of 32 rows as round32 does, too
+layout(constant_id = 13) const uint U = 1; // blocks of a row that a lane loads at a time
 
 layout(push_constant, scalar) uniform Params {
-	uint64_t a, a2, x, xs, add, ids, dst, faults;
+	uint64_t a, a2, x, xs, add, ids, faults; // with ROUND, ids and faults are where bytes and scales go
 	uint node, pad;
+	uint64_t dst;
 	uint m, n, k;
 	uint stride, bstride; // of rows of a and b
 	uint groups, addStep;
@@ -26,9 +30,9 @@ uint64_t rows[ROWS];
 uint row0, col0, xrow0;
 
 // begin finds the rows, and returns false if there is nothing to do.
-bool begin() {
+bool begin(uint pass) {
 	uint g = linearGroup();
-	row0 = (g % groups * gl_NumSubgroups + gl_SubgroupID) * R;
+	row0 = ((g % groups * PASSES + pass) * gl_NumSubgroups + gl_SubgroupID) * R;
 	col0 = g / groups * N;
 	xrow0 = col0;
 	if (row0 >= m || col0 >= n) return false;
@@ -52,6 +56,8 @@ bool begin() {
 	return true;
 }
 
+shared float results[ROUND ? 32 : 1];
+
 float gated(float g, float u) {
 	if (!OAI) return func(GATE - 1, g) * u;
 	float nan = isNaN(g) ? g : u;
@@ -73,6 +79,16 @@ void end() {
 			if (GATE != 0) s = gated(s, sums[(R + r) * N + c]);
 			if (ADD) s += F32(add + uint64_t(j) * addStep + 4 * uint64_t(i)).v;
 			F32(dst + 4 * (uint64_t(i) + uint64_t(m) * j)).v = s;
+			if (ROUND) results[i % 32] = s;
 		}
 	}
+}
+
+// finish rounds what the passes of a group have stored.
+void finish() {
+	if (!ROUND) return;
+	barrier();
+	if (gl_SubgroupID != 0) return;
+	uint lane = gl_SubgroupInvocationID, i = 4 * (lane % 8);
+	round32(vec4(results[i], results[i + 1], results[i + 2], results[i + 3]), ids, faults, linearGroup() * 8 + lane % 8, lane < 8);
 }

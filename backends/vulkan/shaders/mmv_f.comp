@@ -5,10 +5,11 @@
 #include "math.glsl"
 #include "dequant.glsl"
 #include "eight.glsl"
+#include "round32.glsl"
 #include "mmv.glsl"
 
 void main() {
-	if (!begin()) return;
+	if (!begin(0)) return;
 	for (uint i = 8 * gl_SubgroupInvocationID; i < k; i += 8 * gl_SubgroupSize) {
 		vec4 lo[ROWS], hi[ROWS];
 		[[unroll]] for (uint r = 0; r < ROWS; r++) eight(TA, rows[r], i, lo[r], hi[r]);

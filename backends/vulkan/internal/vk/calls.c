@@ -214,12 +214,18 @@ enum {
 	ACCESS_HOST_READ = 0x2000,
 };
 
-// barrier orders all commands before it before all after it; at the end of a submit, before the host as well.
-static void barrier(tn_fn *fn, VkHandle cb, int end) {
+// barrier orders dispatches before it before those after it: what copies need would cost more.
+static void barrier(tn_fn *fn, VkHandle cb) {
+	VkMemoryBarrier m = {ST_MEMORY_BARRIER, NULL, ACCESS_SHADER_WRITE, ACCESS_SHADER_READ | ACCESS_SHADER_WRITE};
+	fn->CmdPipelineBarrier(cb, STAGE_COMPUTE, STAGE_COMPUTE, 0, 1, &m, 0, NULL, 0, NULL);
+}
+
+// end orders all commands before it before all of later submits, and before the host.
+static void end(tn_fn *fn, VkHandle cb) {
 	VkMemoryBarrier m = {
 		ST_MEMORY_BARRIER, NULL, ACCESS_SHADER_WRITE | ACCESS_TRANSFER_WRITE,
-		ACCESS_SHADER_READ | ACCESS_SHADER_WRITE | ACCESS_TRANSFER_READ | ACCESS_TRANSFER_WRITE | (end ? ACCESS_HOST_READ : 0)};
-	fn->CmdPipelineBarrier(cb, STAGE_COMPUTE | STAGE_TRANSFER, STAGE_COMPUTE | STAGE_TRANSFER | (end ? STAGE_HOST : 0), 0, 1, &m, 0, NULL, 0, NULL);
+		ACCESS_SHADER_READ | ACCESS_SHADER_WRITE | ACCESS_TRANSFER_READ | ACCESS_TRANSFER_WRITE | ACCESS_HOST_READ};
+	fn->CmdPipelineBarrier(cb, STAGE_COMPUTE | STAGE_TRANSFER, STAGE_COMPUTE | STAGE_TRANSFER | STAGE_HOST, 0, 1, &m, 0, NULL, 0, NULL);
 }
 
 VkResult tn_record(tn_fn *fn, VkHandle cb, VkHandle layout, const tn_cmd *cmds, uint32_t n, const uint8_t *push, VkFlags usage) {
@@ -239,10 +245,10 @@ VkResult tn_record(tn_fn *fn, VkHandle cb, VkHandle layout, const tn_cmd *cmds, 
 			fn->CmdDispatch(cb, c->x, c->y, c->z);
 			break;
 		case TN_BARRIER:
-			barrier(fn, cb, 0);
+			barrier(fn, cb);
 			break;
 		case TN_END:
-			barrier(fn, cb, 1);
+			end(fn, cb);
 			break;
 		case TN_COPY: {
 			VkBufferCopy copy = {c->from, c->to, c->size};

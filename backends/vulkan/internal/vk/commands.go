@@ -33,10 +33,10 @@ func (c *Commands) Dispatch(p Pipeline, push []byte, groups [3]uint32) {
 	c.push = append(c.push, push...)
 }
 
-// Barrier orders the commands before it before those after it, of this submit and of all others.
+// Barrier orders the dispatches before it before those after it. Copies it does not order.
 func (c *Commands) Barrier() { c.cmds = append(c.cmds, C.tn_cmd{kind: C.TN_BARRIER}) }
 
-// End is a Barrier before the host's reads, too: the last command of a submit.
+// End orders all commands before it before those of later submits, and before the host's reads: the last command of a submit.
 func (c *Commands) End() { c.cmds = append(c.cmds, C.tn_cmd{kind: C.TN_END}) }
 
 // Copy moves bytes between buffers.
