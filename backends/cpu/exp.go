@@ -68,11 +68,28 @@ func expf(x float32) float32 {
 	return math.Float32frombits(expTable32[bits%expSteps]+bits<<18) * (1 + r*(1+r*(0.5+r*(1./6))))
 }
 
-// tanh returns the hyperbolic tangent of x to about 10 digits.
+// tanh returns the hyperbolic tangent of x to 11 digits. Up to 1, where nearly all logits are that are capped, it is
+// Lambert's continued fraction, cut where it is off by 2.2e-12; the difference behind it would lose digits there.
 func tanh(x float64) float64 {
-	if -0.125 < x && x < 0.125 { // the difference below would lose digits
-		s := x * x
-		return x + x*s*(-1./3+s*(2./15+s*(-17./315+s*(62./2835))))
+	if -1 < x && x < 1 {
+		return smallTanh(x)
 	}
 	return 1 - 2/(1+exp(2*x))
+}
+
+// smallTanh is tanh up to 1: small enough to be inlined.
+func smallTanh(x float64) float64 {
+	s := x * x
+	return x * (135135 + s*(17325+s*(378+s))) / (135135 + s*(62370+s*(3150+s*28)))
+}
+
+// tanhs is each(tanh), without a call where x is small.
+func tanhs(dst, x []float32) {
+	for i, v := range x[:len(dst)] {
+		if -1 < v && v < 1 {
+			dst[i] = float32(smallTanh(float64(v)))
+			continue
+		}
+		dst[i] = float32(tanh(float64(v)))
+	}
 }

@@ -106,7 +106,7 @@ var functions = [...]function{
 			dst[i] = v / (1 + expf(-1.702*v))
 		}
 	}},
-	tensor.Tanh:     {costly, each(tanh)},
+	tensor.Tanh:     {costly, tanhs},
 	tensor.GELUErf:  {costly, each(geluErf)},
 	tensor.ELU:      {costly, each(elu)},
 	tensor.Expm1:    {costly, each(math.Expm1)},

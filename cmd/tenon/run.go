@@ -28,6 +28,9 @@ type runFlags struct {
 	asJSON   bool
 }
 
+// gopherTokens is how many tokens gopher gives when nobody says how many: a few functions, in a fraction of a second.
+const gopherTokens = 200
+
 func (a *app) runCommand() *cobra.Command {
 	r := &runFlags{model: newModelFlags()}
 	r.model.builtin = true
@@ -36,7 +39,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Continue a text",
 		Long: `Continue a text: what the model adds to the prompt goes to stdout as it comes, and timings to stderr.
 
-Without -m it is gopher, the model that comes with the command and completes Go source.
+Without -m it is gopher, the model that comes with the command and completes Go source. It does not end by
+itself, and so gives 200 tokens unless -n says otherwise.
 
 Without a prompt one is read from stdin, less one line end at its end. If stdin is a terminal, each line
 that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl-D ends the command.`,
@@ -52,6 +56,9 @@ that is typed is a prompt of its own; Ctrl-C ends a text that is under way, Ctrl
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.prompted = cmd.Flags().Changed("prompt")
+			if r.model.path == "" && !cmd.Flags().Changed("predict") {
+				r.options.MaxTokens = gopherTokens
+			}
 			if len(args) == 1 {
 				if r.prompted {
 					return usagef("there are two prompts: one with -p and one without")

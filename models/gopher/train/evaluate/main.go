@@ -17,6 +17,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tenon-go/tenon"
@@ -160,6 +161,7 @@ func speculate(plain *tenon.Model, ids []int32) error {
 	defer fast.Close()
 	const prompts, length, generated = 24, 300, 120
 	var base, with time.Duration
+	var ratios []float64 // of the completions, each beside its other half
 	var total spec.Stats
 	differ := 0
 	for i := range prompts {
@@ -180,6 +182,7 @@ func speculate(plain *tenon.Model, ids []int32) error {
 			differ++
 		}
 		base, with = base+sa.Generate, with+sb.Generate
+		ratios = append(ratios, sa.Generate.Seconds()/sb.Generate.Seconds())
 		total.Rounds += sb.Spec.Rounds
 		total.Drafted += sb.Spec.Drafted
 		total.Accepted += sb.Spec.Accepted
@@ -191,7 +194,9 @@ func speculate(plain *tenon.Model, ids []int32) error {
 			total.Right[i] += sb.Spec.Right[i]
 		}
 	}
-	fmt.Printf("speculation: %d completions of %d tokens, %d differ; %.2f times as fast\n", prompts, generated, differ, base.Seconds()/with.Seconds())
+	slices.Sort(ratios)
+	fmt.Printf("speculation: %d completions of %d tokens, %d differ; %.2f times as fast, %.2f in the median (%.2f to %.2f)\n",
+		prompts, generated, differ, base.Seconds()/with.Seconds(), ratios[prompts/2], ratios[0], ratios[prompts-1])
 	fmt.Printf("%.2f tokens a step; acceptance by position:", total.TokensPerStep())
 	for i := range total.Tried {
 		fmt.Printf(" %.0f %%", 100*total.Acceptance(i))
