@@ -30,9 +30,10 @@ var rules = map[string]rule{
 	"backends":                    {[]string{"tensor", "buffer"}, "interfaces and the registry, no implementation"},
 	"backends/cpu":                concreteBackend(),
 	"backends/vulkan":             concreteBackend("backends/vulkan/internal/vk"),
-	"backends/rocm":               concreteBackend(),
+	"backends/rocm":               concreteBackend("backends/rocm/internal/hip"),
 	"backends/sim":                concreteBackend("backends/cpu"), // a CPU behind another name
 	"backends/conformance":        suite("backends/conformance/ref", "internal/opcorpus"),
+	"backends/rocm/internal/hip":  {nil, "what of HIP the backend uses: it knows no tensors"},
 	"backends/vulkan/internal/vk": {nil, "what of Vulkan the backend uses: it knows no tensors"},
 	// The oracle: plain loops in float64, which share no code with what they judge.
 	"backends/conformance/ref": concreteBackend(),
@@ -91,4 +92,4 @@ var reachConcrete = append([]string{"", "bench", "models/gopher/train"}, concret
 var testOnly = []string{"internal/testcorpus", "internal/tinymodel"}
 
 // outside are the modules that the library may use besides Go's own. Each has a line in RATIONALE.md.
-var outside = []string{"golang.org/x/sys", "golang.org/x/text", "github.com/vulkan-go/vulkan"}
+var outside = []string{"golang.org/x/sys", "golang.org/x/text", "github.com/vulkan-go/vulkan", "github.com/ebitengine/purego"}
