@@ -120,7 +120,7 @@ func (s *session) kernel(key kernelKey) (hip.Function, error) {
 			return err
 		}
 		m.loaded = append(m.loaded, mod)
-		f, err = s.rt.Function(mod, key.name)
+		f, err = s.rt.Function(mod, "tenon_"+key.name)
 		return err
 	})
 	if err != nil {

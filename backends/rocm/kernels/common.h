@@ -25,9 +25,9 @@ typedef long long i64;
 #define WAVE_ID (threadIdx.x / WAVE)
 #define LANE (threadIdx.x % WAVE)
 
-// A kernel is a struct of its parameters with a method run. It has the name of its file.
+// A kernel is a struct of its parameters with a method run. Its name is that of its file behind tenon_: a runtime has functions, too.
 #define KERNEL(name) \
-	extern "C" __global__ void __launch_bounds__(LOCAL) name(Params params) { params.run(); }
+	extern "C" __global__ void __launch_bounds__(LOCAL) tenon_##name(Params params) { params.run(); }
 
 template <class T> FN T min_(T a, T b) { return b < a ? b : a; }
 template <class T> FN T max_(T a, T b) { return a < b ? b : a; }
