@@ -104,6 +104,9 @@ func compiledKernels(short bool) map[string][]spec {
 		a := uint32(t)
 		all["matmul"] = append(all["matmul"], spec{a, uint32(tensor.F32), 1}, spec{a, uint32(tensor.F32), 4})
 	}
+	for _, t := range []tensor.DType{tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K} {
+		all["matvec"] = append(all["matvec"], spec{uint32(t), 1}, spec{uint32(t), 8})
+	}
 	for _, t := range []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4} {
 		a := uint32(t)
 		all["matmul_id"] = append(all["matmul_id"], spec{a, uint32(tensor.F32)})

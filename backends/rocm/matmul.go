@@ -46,6 +46,9 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 // recordMatMul is the product of any types, strides and sizes: what no faster kernel takes.
 func recordMatMul(r *recorder, n *tensor.Tensor) error {
 	a, b := n.Src[0], n.Src[1]
+	if r.dots(a) {
+		return recordMatVec(r, n)
+	}
 	local, rows := r.rowGroup()
 	m, cols := n.Shape[0], n.Shape[1]
 	perGroup := 1 // or 4, so that there are few kernels to compile
@@ -66,4 +69,40 @@ func recordMatMulID(r *recorder, n *tensor.Tensor) error {
 	p := r.push().in(a, b, ids).out(n).faults(n).i(m, a.Shape[0], a.Shape[2], used, b.Shape[1], groups)
 	p.step(a, 0, 1, 2).step(b, 0, 1, 2).step(ids, 0, 1)
 	return r.run("matmul_id", local, spec{uint32(a.Type), uint32(b.Type)}, p, groupList(groups*used*tok))
+}
+
+// dots reports whether kernel matvec takes a: it knows the type, rows are packed, and words are aligned.
+func (r *recorder) dots(a *tensor.Tensor) bool {
+	align := uint64(2)
+	switch a.Type {
+	case tensor.Q4_K, tensor.Q5_K:
+		align = 4
+	case tensor.Q4_0, tensor.Q8_0, tensor.Q6_K:
+	default:
+		return false
+	}
+	at, err := r.address(a)
+	_, size := a.Type.Block()
+	low := at | uint64(a.Stride[1]) | uint64(a.Stride[2]) | uint64(a.Stride[3])
+	return err == nil && a.Stride[0] == size && low%align == 0
+}
+
+// activationBytes is the size of Activation in dot4.h.
+const activationBytes = 40
+
+// recordMatVec makes activations of eight bits of b, and multiplies them with the weights as they are.
+func recordMatVec(r *recorder, n *tensor.Tensor) error {
+	a, b := n.Src[0], n.Src[1]
+	count := b.Shape.Elems()
+	x := r.area(int64(count) / 32 * activationBytes)
+	q := r.push().in(b).outArea(x).i(count).shape(b.Shape).strides(b).u32(uint32(b.Type))
+	if err := r.run("quantize_q8", elementGroup, nil, q, r.linear(count, elementGroup)); err != nil {
+		return err
+	}
+	local, rows := r.rowGroup()
+	m, cols := n.Shape[0], n.Shape[1]
+	perGroup := min(power(cols), 8)
+	groups, colGroups, planes := ceilDiv(m, rows), ceilDiv(cols, perGroup), n.Shape[2]*n.Shape[3]
+	p := r.push().in(a).inArea(x).out(n).i(m, cols, a.Shape[0]/32, groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a)
+	return r.run("matvec", local, spec{uint32(a.Type), uint32(perGroup)}, p, groupList(groups*colGroups*planes))
 }

@@ -154,6 +154,7 @@ EXPORT int hipGraphDestroy(void *g) { return CU("cuGraphDestroy", (void *), g); 
 static const char before[] =
     "#define __shfl_xor(v, m) __shfl_xor_sync(0xffffffffu, v, m)\n"
     "#define __shfl(v, l) __shfl_sync(0xffffffffu, v, l)\n"
+    "#define DOT4(a, b, c) __dp4a(a, b, c)\n"
     "#line 1\n";
 
 EXPORT int hiprtcVersion(int *major, int *minor) { return RTC("nvrtcVersion", (int *, int *), major, minor); }
