@@ -31,13 +31,16 @@ func (m *memory) Alignment() int      { return alignment }
 func (m *memory) MaxSize() int64      { return m.max }
 
 // left returns the device's memory, and what is left of it now. Asking the runtime would open the device, so that before it is
-// open all counts as free.
+// open the management library is asked; without one all counts as free that is not allocated here.
 func (m *memory) left() (total, free int64) {
 	total = m.dev.phys.Memory
 	m.dev.mu.Lock()
 	s := m.dev.open
 	m.dev.mu.Unlock()
 	if s == nil || s.lost.Load() || s.with("asking for memory", func() (err error) { free, _, err = s.rt.Memory(); return err }) != nil {
+		if used, ok := m.dev.Telemetry(); ok && used.MemoryUsed >= 0 {
+			return total, max(0, total-used.MemoryUsed)
+		}
 		return total, max(0, total-m.used.Load())
 	}
 	return total, free

@@ -28,6 +28,9 @@ func (e *CompileError) Unwrap() error { return e.Err }
 // CompilerVersion returns the version of hiprtc, such as "5.2".
 func (r *Runtime) CompilerVersion() string {
 	var major, minor int32
+	if r.f.hiprtcVersion.addr == 0 {
+		return ""
+	}
 	if err := r.call(&r.f.hiprtcVersion, uintptr(unsafe.Pointer(&major)), uintptr(unsafe.Pointer(&minor))); err != nil {
 		return ""
 	}
