@@ -106,6 +106,7 @@ func compiledKernels(short bool) map[string][]spec {
 	}
 	for _, t := range []tensor.DType{tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K} {
 		all["matvec"] = append(all["matvec"], spec{uint32(t), 1}, spec{uint32(t), 8})
+		all["matvec_id"] = append(all["matvec_id"], spec{uint32(t)})
 	}
 	for _, t := range []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4} {
 		a := uint32(t)

@@ -46,7 +46,7 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 // recordMatMul is the product of any types, strides and sizes: what no faster kernel takes.
 func recordMatMul(r *recorder, n *tensor.Tensor) error {
 	a, b := n.Src[0], n.Src[1]
-	if r.dots(a) {
+	if !n.Op.(tensor.MatMul).Exact && r.dots(a) {
 		return recordMatVec(r, n)
 	}
 	local, rows := r.rowGroup()
@@ -63,6 +63,9 @@ func recordMatMul(r *recorder, n *tensor.Tensor) error {
 // recordMatMulID is the same for experts.
 func recordMatMulID(r *recorder, n *tensor.Tensor) error {
 	a, b, ids := n.Src[0], n.Src[1], n.Src[2]
+	if !n.Op.(tensor.MatMulID).Exact && r.dots(a) {
+		return recordMatVecID(r, n)
+	}
 	local, rows := r.rowGroup()
 	m, used, tok := n.Shape[0], n.Shape[1], n.Shape[2]
 	groups := ceilDiv(m, rows)
@@ -93,10 +96,8 @@ const activationBytes = 40
 // recordMatVec makes activations of eight bits of b, and multiplies them with the weights as they are.
 func recordMatVec(r *recorder, n *tensor.Tensor) error {
 	a, b := n.Src[0], n.Src[1]
-	count := b.Shape.Elems()
-	x := r.area(int64(count) / 32 * activationBytes)
-	q := r.push().in(b).outArea(x).i(count).shape(b.Shape).strides(b).u32(uint32(b.Type))
-	if err := r.run("quantize_q8", elementGroup, nil, q, r.linear(count, elementGroup)); err != nil {
+	x, err := r.activations(b)
+	if err != nil {
 		return err
 	}
 	local, rows := r.rowGroup()
@@ -105,4 +106,27 @@ func recordMatVec(r *recorder, n *tensor.Tensor) error {
 	groups, colGroups, planes := ceilDiv(m, rows), ceilDiv(cols, perGroup), n.Shape[2]*n.Shape[3]
 	p := r.push().in(a).inArea(x).out(n).i(m, cols, a.Shape[0]/32, groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a)
 	return r.run("matvec", local, spec{uint32(a.Type), uint32(perGroup)}, p, groupList(groups*colGroups*planes))
+}
+
+// activations makes eight-bit activations of b, in scratch memory.
+func (r *recorder) activations(b *tensor.Tensor) (area, error) {
+	count := b.Shape.Elems()
+	x := r.area(int64(count) / 32 * activationBytes)
+	p := r.push().in(b).outArea(x).i(count).shape(b.Shape).strides(b).u32(uint32(b.Type))
+	return x, r.run("quantize_q8", elementGroup, nil, p, r.linear(count, elementGroup))
+}
+
+// recordMatVecID is the same for experts.
+func recordMatVecID(r *recorder, n *tensor.Tensor) error {
+	a, b, ids := n.Src[0], n.Src[1], n.Src[2]
+	x, err := r.activations(b)
+	if err != nil {
+		return err
+	}
+	local, rows := r.rowGroup()
+	m, used, tok := n.Shape[0], n.Shape[1], n.Shape[2]
+	groups := ceilDiv(m, rows)
+	p := r.push().in(a).inArea(x).in(ids).out(n).faults(n).i(m, a.Shape[0]/32, a.Shape[2], used, b.Shape[1], groups)
+	p.step(a, 0, 1, 2).step(ids, 0, 1)
+	return r.run("matvec_id", local, spec{uint32(a.Type)}, p, groupList(groups*used*tok))
 }
