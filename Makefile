@@ -3,6 +3,7 @@
 #	make test                    the tests of both modules, without the reference corpus
 #	make vulkan                  the Vulkan backend with checks of what Go and C share
 #	make card                    proves and measures this machine's Vulkan device: see .ci/card
+#	make rocm                    the ROCm backend without cgo; HIPRTC=1 compiles its kernels for every architecture
 #	make examples                the modules in examples/, each as if in a repository of its own
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
@@ -23,7 +24,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 darwin/amd64 darwin/arm64
 # from one to the other.
 RACE := . backends backends/cpu backends/sim backends/vulkan buffer engine kv sample sched spec tensor tokenizer
 
-STEPS    := lint vet cross test arm64 vulkan invariants examples corpus race fuzz
+STEPS    := lint vet cross test arm64 vulkan rocm invariants examples corpus race fuzz
 FUZZTIME ?= 5s
 
 # Versions are stamped by releases; a build in a copied or foreign checkout must not depend on git.
@@ -56,6 +57,7 @@ cross:
 		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -trimpath -o $$out ./cmd/tenon || exit 1; \
 	done
 	@go version -m bin/tenon-linux-amd64 | grep -q 'CGO_ENABLED=0' || { echo "bin/tenon-linux-amd64 is not static"; exit 1; }
+	@! go version -m bin/tenon-linux-amd64 | grep -q purego || { echo "bin/tenon-linux-amd64 opens libraries, so it is not static"; exit 1; }
 
 test:
 	TENON_CORPUS= go test $(ALL)
@@ -65,6 +67,18 @@ test:
 vulkan:
 	CGO_ENABLED=1 go vet ./backends/vulkan/...
 	CGO_ENABLED=1 GOEXPERIMENT=cgocheck2 MALLOC_PERTURB_=165 GOGC=1 go test -short ./backends/vulkan/...
+
+# What the tag adds to a build without cgo: the ROCm backend, vetted, linked into the command, and tested as far as that goes without a card.
+# Where HIPRTC is set there must be a HIP runtime, whose compiler then compiles every kernel.
+HIPRTC ?=
+
+rocm:
+	@for p in linux/amd64 linux/arm64; do \
+		echo "build $$p with ROCm"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet -tags rocm ./backends/rocm/... || exit 1; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -tags rocm -o /dev/null ./cmd/tenon || exit 1; \
+	done
+	TENON_CORPUS= TENON_DEMAND_HIPRTC=$(HIPRTC) CGO_ENABLED=0 go test -tags rocm ./backends/rocm/...
 
 # The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.
 arm64:

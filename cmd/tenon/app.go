@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	_ "github.com/tenon-go/tenon/backends/cpu"    // the backend that is always there
+	_ "github.com/tenon-go/tenon/backends/rocm"   // with cgo, or the tag rocm
 	_ "github.com/tenon-go/tenon/backends/vulkan" // with cgo
 )
 

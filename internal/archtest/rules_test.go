@@ -27,13 +27,15 @@ var rules = map[string]rule{
 	"gguf":         {[]string{"tensor"}, "files know types and shapes, no devices"},
 	"kv":           {[]string{"tensor", "tensor/quant", "buffer"}, "cells and storage: neither a device nor the scheduler"},
 
-	"backends":                    {[]string{"tensor", "buffer"}, "interfaces and the registry, no implementation"},
-	"backends/cpu":                concreteBackend(),
-	"backends/vulkan":             concreteBackend("backends/vulkan/internal/vk"),
-	"backends/rocm":               concreteBackend(),
-	"backends/sim":                concreteBackend("backends/cpu"), // a CPU behind another name
-	"backends/conformance":        suite("backends/conformance/ref", "internal/opcorpus"),
-	"backends/vulkan/internal/vk": {nil, "what of Vulkan the backend uses: it knows no tensors"},
+	"backends":                        {[]string{"tensor", "buffer"}, "interfaces and the registry, no implementation"},
+	"backends/cpu":                    concreteBackend(),
+	"backends/vulkan":                 concreteBackend("backends/vulkan/internal/vk"),
+	"backends/rocm":                   concreteBackend("backends/rocm/internal/hip", "backends/rocm/internal/goamdsmi"),
+	"backends/sim":                    concreteBackend("backends/cpu"), // a CPU behind another name
+	"backends/conformance":            suite("backends/conformance/ref", "internal/opcorpus"),
+	"backends/rocm/internal/goamdsmi": {nil, "what AMD's management library says of a card: it knows no tensors"},
+	"backends/rocm/internal/hip":      {nil, "what of HIP the backend uses: it knows no tensors"},
+	"backends/vulkan/internal/vk":     {nil, "what of Vulkan the backend uses: it knows no tensors"},
 	// The oracle: plain loops in float64, which share no code with what they judge.
 	"backends/conformance/ref": concreteBackend(),
 
@@ -91,4 +93,4 @@ var reachConcrete = append([]string{"", "bench", "models/gopher/train"}, concret
 var testOnly = []string{"internal/testcorpus", "internal/tinymodel"}
 
 // outside are the modules that the library may use besides Go's own. Each has a line in RATIONALE.md.
-var outside = []string{"golang.org/x/sys", "golang.org/x/text", "github.com/vulkan-go/vulkan"}
+var outside = []string{"golang.org/x/sys", "golang.org/x/text", "github.com/vulkan-go/vulkan", "github.com/ebitengine/purego"}

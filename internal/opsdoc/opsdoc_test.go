@@ -25,6 +25,7 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/conformance"
 	_ "github.com/tenon-go/tenon/backends/cpu"    // column CPU
+	_ "github.com/tenon-go/tenon/backends/rocm"   // column ROCm
 	_ "github.com/tenon-go/tenon/backends/vulkan" // column Vulkan
 )
 

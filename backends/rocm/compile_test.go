@@ -1,0 +1,114 @@
+//go:build linux && (amd64 || arm64) && (cgo || rocm)
+
+package rocm
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
+)
+
+// demand is the environment variable by which CI says that there must be a runtime with its compiler, though no card.
+const demand = "TENON_DEMAND_HIPRTC"
+
+// compiler returns the runtime: without a card it opens all the same, and compiles.
+func compiler(t *testing.T) *hip.Runtime {
+	t.Helper()
+	rt, err := hip.Open()
+	var e *hip.Error
+	if rt == nil || err != nil && !errors.As(err, &e) {
+		if os.Getenv(demand) != "" {
+			t.Fatalf("%s is set, and there is no runtime: %v", demand, err)
+		}
+		t.Skipf("no runtime: %v", err)
+	}
+	return rt
+}
+
+// architectures are what runtimes know, by the version from which on they do: waves of 64 and of 32, with and without matrix and dot
+// instructions. A compiler that is asked for one that it does not know may crash (5.2 does), so that none is only tried.
+var architectures = []struct {
+	major int
+	names []string
+}{
+	{5, []string{"gfx900", "gfx906", "gfx908", "gfx90a", "gfx1030"}},
+	{6, []string{"gfx942", "gfx1100", "gfx1101", "gfx1102"}},
+	{7, []string{"gfx950", "gfx1200", "gfx1201"}},
+}
+
+// TestKernelsCompile compiles every kernel for every architecture that this compiler knows where CI demands it: for one with waves of
+// 32 and one with 64 all that they are compiled with, and for the others a few types. That takes minutes; otherwise it is
+// few for one.
+func TestKernelsCompile(t *testing.T) {
+	rt := compiler(t)
+	h, err := headers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := os.Getenv(demand) != ""
+	for _, known := range architectures {
+		if known.major > rt.Major {
+			continue
+		}
+		for _, arch := range known.names {
+			one := arch == "gfx90a" || arch == "gfx1030"
+			if !full && arch != "gfx1030" {
+				continue
+			}
+			t.Run(arch, func(t *testing.T) {
+				for _, key := range everyKernel(!full || !one, hip.WaveOf(arch)) {
+					source, options, err := key.unit()
+					if err != nil {
+						t.Fatal(err)
+					}
+					code, err := compile(rt, key.name, source, h, arch, options)
+					if err != nil {
+						t.Errorf("%v: %v", key, err)
+					} else if len(code) == 0 {
+						t.Errorf("%v: no code", key)
+					}
+				}
+			})
+		}
+	}
+}
+
+// everyKernel returns each kernel once for each of its constants' values that matter: few of them if it should be short.
+func everyKernel(short bool, wave int) []kernelKey {
+	var keys []kernelKey
+	for name := range kernelFiles() {
+		variants := compiledKernels(short)[name]
+		if variants == nil {
+			variants = []spec{nil}
+		}
+		for _, sp := range variants {
+			key := kernelKey{name: name, local: uint32(4 * wave), n: len(sp)}
+			copy(key.consts[:], sp)
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func kernelFiles() map[string]bool {
+	names := map[string]bool{}
+	files, _ := fs.Glob(sources, "kernels/*.hip") // the pattern is good
+	for _, f := range files {
+		names[strings.TrimSuffix(strings.TrimPrefix(f, "kernels/"), ".hip")] = true
+	}
+	return names
+}
+
+// A source that is none is an error with the compiler's words.
+func TestCompileError(t *testing.T) {
+	rt := compiler(t)
+	_, err := compile(rt, "bad", "this is no kernel", nil, "gfx1030", compileOptions)
+	var e *hip.CompileError
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), "bad.hip") || e.Log == "" {
+		t.Errorf("got %v", err)
+	}
+}

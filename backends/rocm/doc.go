@@ -1,0 +1,31 @@
+// Package rocm computes on AMD GPUs through HIP. Importing it registers backend "ROCm". The runtime (libamdhip64, with the compiler
+// hiprtc) is opened when devices are first asked for; versions 5, 6 and 7 are known.
+//
+// Nothing is linked and no C compiler is needed, but who opens libraries depends on the system's C library. So a build without
+// cgo, which is static otherwise, has this backend only with the tag rocm; without, the backend is there and says so.
+//
+// # Memory, and what may be called concurrently
+//
+// A Device has memory of its own, which is the default, and pinned memory of the host. Copies pass through two slots of pinned
+// memory. Buffers belong to whoever allocated them. Everything may be called concurrently, but for what package backends excludes. A
+// lost device fails what is under way, and all that was made on it; the Device opens again when memory is next asked for.
+//
+// A Program is launches on the device's one stream, which runs everything in order, so that there are no barriers. They are
+// captured as graphs where the runtime has them, and are submitted in pieces, so that a cancelled context ends a long run soon.
+//
+// # How a kernel is added
+//
+//  1. kernels/NAME.hip: a struct Params with a method run, and KERNEL(NAME). The fields are what the record function pushes, in
+//     order, addresses first. What has to be known when it is compiled is named in a line "// constants: A B" and pushed
+//     apart. Threads of a wave are 32 or 64: WAVE, LANE, waveSum. There are no headers but those in kernels.
+//
+//  2. A function recordNAME in the file of its like:
+//
+//     p := r.push().in(a, b).out(n).i(count).strides(a)
+//     return r.run("name", 256, nil, p, r.linear(count, 256))
+//
+//  3. A line in the table of kernels.go, with what it supports, and one in compiledKernels if it has constants, so that CI compiles it.
+//
+// Kernels are compiled for the device at their first use, and kept in the user's cache folder. Then the conformance suite judges:
+// go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or with the test aid in testdata/shim.
+package rocm

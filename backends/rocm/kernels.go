@@ -1,0 +1,117 @@
+//go:build linux && (amd64 || arm64) && (cgo || rocm)
+
+package rocm
+
+import (
+	"fmt"
+
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// kernel is how one kind of node is computed: see the package's doc.
+type kernel struct {
+	// supports returns why n cannot run on d, or "". It is asked before anything is allocated, and knows types, shapes,
+	// strides and limits, not places.
+	supports func(d *Device, n *tensor.Tensor) string
+	// record adds the dispatches that compute n, which has elements.
+	record func(r *recorder, n *tensor.Tensor) error
+}
+
+var kernels map[tensor.Kind]kernel
+
+func init() { // not a literal: kernels refer to it through Compile
+	kernels = map[tensor.Kind]kernel{
+		tensor.Add{}.Kind():   {floatsOnly, recordBinary},
+		tensor.Sub{}.Kind():   {floatsOnly, recordBinary},
+		tensor.Mul{}.Kind():   {floatsOnly, recordBinary},
+		tensor.Div{}.Kind():   {floatsOnly, recordBinary},
+		tensor.Scale{}.Kind(): {floatsOnly, recordUnary},
+		tensor.Clamp{}.Kind(): {floatsOnly, recordUnary},
+		tensor.Unary{}.Kind(): {supportsUnary, recordUnary},
+		tensor.GLU{}.Kind():   {floatsOnly, recordGLU},
+		tensor.AddID{}.Kind(): {always, recordAddID},
+
+		tensor.RMSNorm{}.Kind():   {always, recordNorm},
+		tensor.LayerNorm{}.Kind(): {always, recordNorm},
+		tensor.L2Norm{}.Kind():    {always, recordNorm},
+		tensor.SumRows{}.Kind():   {always, recordNorm},
+		tensor.SoftMax{}.Kind():   {always, recordSoftMax},
+		tensor.RoPE{}.Kind():      {always, recordRoPE},
+		tensor.TopK{}.Kind():      {always, recordSort},
+		tensor.ArgSort{}.Kind():   {always, recordSort},
+		tensor.ArgMax{}.Kind():    {always, recordArgMax},
+
+		tensor.Copy{}.Kind():    {supportsCopy, recordCopy},
+		tensor.Concat{}.Kind():  {supportsMove, recordConcat},
+		tensor.Repeat{}.Kind():  {supportsMove, recordRepeat},
+		tensor.GetRows{}.Kind(): {supportsGetRows, recordGetRows},
+		tensor.SetRows{}.Kind(): {supportsSetRows, recordSetRows},
+
+		tensor.MatMul{}.Kind():        {supportsMatMul, recordMatMul},
+		tensor.MatMulID{}.Kind():      {supportsMatMul, recordMatMulID},
+		tensor.FlashAttn{}.Kind():     {supportsFlashAttn, recordFlashAttn},
+		tensor.SSMConv{}.Kind():       {always, recordSSMConv},
+		tensor.GatedDeltaNet{}.Kind(): {supportsDeltaNet, recordDeltaNet},
+	}
+}
+
+// isFloat reports whether kernels read t element by element as a float.
+func isFloat(t tensor.DType) bool { return t == tensor.F32 || t == tensor.F16 || t == tensor.BF16 }
+
+// floatsOnly wants F32, F16 or BF16 everywhere.
+func floatsOnly(_ *Device, n *tensor.Tensor) string {
+	for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
+		if t != nil && !isFloat(t.Type) {
+			return fmt.Sprintf("%s is %s, want F32, F16 or BF16", label(t), t.Type)
+		}
+	}
+	return ""
+}
+
+// always is for ops whose Infer lets nothing through that a kernel cannot do.
+func always(*Device, *tensor.Tensor) string { return "" }
+
+func label(t *tensor.Tensor) string {
+	if t.Name != "" {
+		return t.Name
+	}
+	return "a tensor"
+}
+
+// src returns source i of n, or nil.
+func src(n *tensor.Tensor, i int) *tensor.Tensor {
+	if i < len(n.Src) {
+		return n.Src[i]
+	}
+	return nil
+}
+
+// weightTypes are the types that kernels decode, and are compiled for one by one.
+var weightTypes = []tensor.DType{
+	tensor.F32, tensor.F16, tensor.BF16, tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q8_1, tensor.Q2_K,
+	tensor.Q3_K, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.Q8_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
+}
+
+// compiledKernels returns the constants of kernels that have some: each way to read a weight, or a few of them if it
+// should be short.
+func compiledKernels(short bool) map[string][]spec {
+	types := weightTypes
+	if short {
+		types = []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4}
+	}
+	all := map[string][]spec{"delta_net": {{1}, {4}}}
+	for _, t := range types {
+		a := uint32(t)
+		all["matmul"] = append(all["matmul"], spec{a, uint32(tensor.F32), 1}, spec{a, uint32(tensor.F32), 4})
+	}
+	for _, t := range []tensor.DType{tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K} {
+		all["matvec"] = append(all["matvec"], spec{uint32(t), 1}, spec{uint32(t), 8})
+		all["matvec_id"] = append(all["matvec_id"], spec{uint32(t)})
+	}
+	for _, t := range []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4} {
+		a := uint32(t)
+		all["matmul_id"] = append(all["matmul_id"], spec{a, uint32(tensor.F32)})
+		all["flash_attn"] = append(all["flash_attn"], spec{a, a, 1, 32})
+	}
+	return all
+}

@@ -1,0 +1,35 @@
+// GLU: Act(gate) * up.
+#include "common.h"
+#include "math.h"
+
+struct Params {
+	u64 gate, up, dst;
+	u32 n;
+	u32 ne[4], gs[4], us[4];
+	float alpha, limit;
+	u32 FUNC, TYPE, OAI, FLAT;
+
+	FN void run() {
+		u32 i = linearIndex();
+		if (i >= n) return;
+		u64 pg = gate, pu = up;
+		if (FLAT) {
+			pg += u64(i) * sizeOf(TYPE);
+			pu += u64(i) * sizeOf(TYPE);
+		} else {
+			uvec4 c = coords(i, ne);
+			pg += offset(c, gs);
+			pu += offset(c, us);
+		}
+		float g = loadFloat(TYPE, pg), u = loadFloat(TYPE, pu), y;
+		if (OAI) {
+			if (g > limit) g = limit; // a NaN stays
+			if (u > limit) u = limit;
+			if (u < -limit) u = -limit;
+			y = g * sigmoid_(alpha * g) * (u + 1.0f);
+		} else y = func(FUNC, g) * u;
+		storeFloat(TYPE, dst + u64(i) * sizeOf(TYPE), y);
+	}
+};
+
+KERNEL(glu)

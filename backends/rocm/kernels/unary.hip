@@ -1,0 +1,24 @@
+// Unary, Scale and Clamp: a function of each element.
+#include "common.h"
+#include "math.h"
+
+struct Params {
+	u64 x, dst;
+	u32 n;
+	u32 ne[4], xs[4];
+	float p0, p1;
+	u32 FUNC, TYPE, FLAT;
+
+	FN void run() {
+		u32 i = linearIndex();
+		if (i >= n) return;
+		u64 from = x + (FLAT ? u64(i) * sizeOf(TYPE) : offset(coords(i, ne), xs));
+		float v = loadFloat(TYPE, from), y;
+		if (FUNC == 100) y = v * p0 + p1;
+		else if (FUNC == 101) y = v < p0 ? p0 : v > p1 ? p1 : v;
+		else y = func(FUNC, v);
+		storeFloat(TYPE, dst + u64(i) * sizeOf(TYPE), y);
+	}
+};
+
+KERNEL(unary)

@@ -1,0 +1,4 @@
+package rocm
+
+// priority is above Vulkan's: of two names of one card this one is preferred.
+const priority = 20

@@ -1,0 +1,198 @@
+// A TEST AID, not support for NVIDIA cards: the functions of HIP and hiprtc that the backend calls, over the CUDA driver and NVRTC, which
+// are opened when the first is called. Needs no header of either. See README.md.
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { NO_DEVICE = 100, UNKNOWN = 999, MAX_DEVICES = 16 };
+
+static void *cuda, *nvrtc;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *contexts[MAX_DEVICES];
+static __thread int current;
+
+static void *symbol(void **lib, const char *const *names, const char *fn) {
+	pthread_mutex_lock(&lock);
+	for (; !*lib && *names; names++) *lib = dlopen(*names, RTLD_NOW | RTLD_GLOBAL);
+	pthread_mutex_unlock(&lock);
+	return *lib ? dlsym(*lib, fn) : NULL;
+}
+
+static const char *const cuda_names[] = {"libcuda.so.1", NULL};
+static const char *const nvrtc_names[] = {"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", NULL};
+
+// CU calls a function of the driver. Its error codes are those of HIP but for a few that tests do not meet.
+#define CU(fn, types, ...)                                         \
+	({                                                             \
+		static int(*to) types;                                     \
+		if (!to) to = (int(*) types)symbol(&cuda, cuda_names, fn);   \
+		to ? to(__VA_ARGS__) : NO_DEVICE;                            \
+	})
+
+#define RTC(fn, types, ...)                                        \
+	({                                                             \
+		static int(*to) types;                                     \
+		if (!to) to = (int(*) types)symbol(&nvrtc, nvrtc_names, fn); \
+		to ? to(__VA_ARGS__) : 11;                                   \
+	})
+
+EXPORT int hipInit(unsigned flags) { return CU("cuInit", (unsigned), flags); }
+
+EXPORT int hipRuntimeGetVersion(int *v) {
+	*v = 60000000;
+	return 0;
+}
+
+EXPORT int hipGetDeviceCount(int *n) { return CU("cuDeviceGetCount", (int *), n); }
+
+static int device(int i) {
+	int d = 0;
+	CU("cuDeviceGet", (int *, int), &d, i);
+	return d;
+}
+
+EXPORT int hipSetDevice(int i) {
+	if (i < 0 || i >= MAX_DEVICES) return 101;
+	int rc = 0;
+	pthread_mutex_lock(&lock);
+	void *have = contexts[i];
+	pthread_mutex_unlock(&lock);
+	if (!have) {
+		rc = CU("cuDevicePrimaryCtxRetain", (void **, int), &have, device(i));
+		if (rc) return rc;
+		pthread_mutex_lock(&lock);
+		contexts[i] = have;
+		pthread_mutex_unlock(&lock);
+	}
+	current = i;
+	return CU("cuCtxSetCurrent", (void *), have);
+}
+
+EXPORT int hipDeviceReset(void) { return CU("cuDevicePrimaryCtxReset_v2", (int), device(current)); }
+
+EXPORT int hipDeviceGetName(char *s, int n, int i) {
+	char name[200];
+	int rc = CU("cuDeviceGetName", (char *, int, int), name, (int)sizeof name, device(i));
+	if (!rc) snprintf(s, n, "%s (through tenon's test shim, not AMD)", name);
+	return rc;
+}
+
+EXPORT int hipDeviceGetPCIBusId(char *s, int n, int i) {
+	return CU("cuDeviceGetPCIBusId", (char *, int, int), s, n, device(i));
+}
+
+EXPORT int hipDeviceTotalMem(size_t *n, int i) { return CU("cuDeviceTotalMem_v2", (size_t *, int), n, device(i)); }
+
+EXPORT int hipDeviceGetAttribute(int *v, int attr, int i) {
+	int cu = attr == 16 ? 18 : attr == 87 ? 10 : -1; // integrated, warp size
+	return cu < 0 ? 1 : CU("cuDeviceGetAttribute", (int *, int, int), v, cu, device(i));
+}
+
+// The architecture is one that no card has. It stands behind the device's name, as in the struct.
+EXPORT int hipGetDevicePropertiesR0600(char *props, int i) {
+	memset(props, 0, 1472);
+	strcpy(props + 1160, "gfx000");
+	return hipDeviceGetName(props, 256, i);
+}
+
+EXPORT const char *hipGetErrorName(int code) {
+	const char *s = NULL;
+	CU("cuGetErrorName", (int, const char **), code, &s);
+	return s ? s : "unknown";
+}
+
+EXPORT int hipMemGetInfo(size_t *f, size_t *t) { return CU("cuMemGetInfo_v2", (size_t *, size_t *), f, t); }
+EXPORT int hipMalloc(void **p, size_t n) { return CU("cuMemAlloc_v2", (void **, size_t), p, n); }
+EXPORT int hipFree(void *p) { return CU("cuMemFree_v2", (void *), p); }
+EXPORT int hipHostMalloc(void **p, size_t n, unsigned flags) {
+	return CU("cuMemHostAlloc", (void **, size_t, unsigned), p, n, flags | 1); // portable
+}
+EXPORT int hipHostFree(void *p) { return CU("cuMemFreeHost", (void *), p); }
+EXPORT int hipMemcpyAsync(void *d, const void *s, size_t n, int kind, void *stream) {
+	(void)kind;
+	return CU("cuMemcpyAsync", (void *, const void *, size_t, void *), d, s, n, stream);
+}
+EXPORT int hipMemsetAsync(void *d, int v, size_t n, void *stream) {
+	return CU("cuMemsetD8Async", (void *, unsigned char, size_t, void *), d, (unsigned char)v, n, stream);
+}
+
+EXPORT int hipStreamCreateWithFlags(void **s, unsigned flags) { return CU("cuStreamCreate", (void **, unsigned), s, flags); }
+EXPORT int hipStreamDestroy(void *s) { return CU("cuStreamDestroy_v2", (void *), s); }
+EXPORT int hipStreamSynchronize(void *s) { return CU("cuStreamSynchronize", (void *), s); }
+EXPORT int hipEventCreateWithFlags(void **e, unsigned flags) { return CU("cuEventCreate", (void **, unsigned), e, flags); }
+EXPORT int hipEventDestroy(void *e) { return CU("cuEventDestroy_v2", (void *), e); }
+EXPORT int hipEventRecord(void *e, void *s) { return CU("cuEventRecord", (void *, void *), e, s); }
+EXPORT int hipEventQuery(void *e) { return CU("cuEventQuery", (void *), e); }
+
+EXPORT int hipModuleLoadData(void **m, const void *code) { return CU("cuModuleLoadData", (void **, const void *), m, code); }
+EXPORT int hipModuleUnload(void *m) { return CU("cuModuleUnload", (void *), m); }
+EXPORT int hipModuleGetFunction(void **f, void *m, const char *name) {
+	return CU("cuModuleGetFunction", (void **, void *, const char *), f, m, name);
+}
+EXPORT int hipModuleLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                                 void *stream, void **params, void **extra) {
+	return CU("cuLaunchKernel",
+	          (void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **), f, gx, gy, gz, bx,
+	          by, bz, shared, stream, params, extra);
+}
+
+EXPORT int hipStreamBeginCapture(void *s, int mode) { return CU("cuStreamBeginCapture_v2", (void *, int), s, mode); }
+EXPORT int hipStreamEndCapture(void *s, void **g) { return CU("cuStreamEndCapture", (void *, void **), s, g); }
+EXPORT int hipGraphInstantiateWithFlags(void **e, void *g, unsigned long long flags) {
+	return CU("cuGraphInstantiateWithFlags", (void **, void *, unsigned long long), e, g, flags);
+}
+EXPORT int hipGraphLaunch(void *e, void *s) { return CU("cuGraphLaunch", (void *, void *), e, s); }
+EXPORT int hipGraphExecDestroy(void *e) { return CU("cuGraphExecDestroy", (void *), e); }
+EXPORT int hipGraphDestroy(void *g) { return CU("cuGraphDestroy", (void *), g); }
+
+// The compiler. What HIP has without a header and NVRTC has otherwise is put before each source.
+static const char before[] =
+    "#define __shfl_xor(v, m) __shfl_xor_sync(0xffffffffu, v, m)\n"
+    "#define __shfl(v, l) __shfl_sync(0xffffffffu, v, l)\n"
+    "#define DOT4(a, b, c) __dp4a(a, b, c)\n"
+    "#line 1\n";
+
+EXPORT int hiprtcVersion(int *major, int *minor) { return RTC("nvrtcVersion", (int *, int *), major, minor); }
+EXPORT const char *hiprtcGetErrorString(int code) {
+	(void)code;
+	return "error of NVRTC";
+}
+
+EXPORT int hiprtcCreateProgram(void **p, const char *src, const char *name, int n, const char **headers, const char **names) {
+	char *all = malloc(sizeof before + strlen(src));
+	strcpy(all, before);
+	strcat(all, src);
+	int rc = RTC("nvrtcCreateProgram", (void **, const char *, const char *, int, const char **, const char **), p, all, name, n, headers, names);
+	free(all);
+	return rc;
+}
+
+EXPORT int hiprtcDestroyProgram(void **p) { return RTC("nvrtcDestroyProgram", (void **), p); }
+
+// Options are those of clang: the architecture becomes this card's, and contraction has another name.
+EXPORT int hiprtcCompileProgram(void *p, int n, const char **options) {
+	const char **own = calloc(n + 1, sizeof *own);
+	char arch[40];
+	int major = 9, minor = 0, k = 0;
+	CU("cuDeviceGetAttribute", (int *, int, int), &major, 75, device(0));
+	CU("cuDeviceGetAttribute", (int *, int, int), &minor, 76, device(0));
+	snprintf(arch, sizeof arch, "--gpu-architecture=sm_%d%d", major, minor);
+	for (int i = 0; i < n; i++) {
+		if (!strncmp(options[i], "--offload-arch", 14)) own[k++] = arch;
+		else if (!strcmp(options[i], "-ffp-contract=off")) own[k++] = "--fmad=false";
+		else if (strncmp(options[i], "-O", 2)) own[k++] = options[i];
+	}
+	int rc = RTC("nvrtcCompileProgram", (void *, int, const char **), p, k, own);
+	free(own);
+	return rc;
+}
+
+EXPORT int hiprtcGetProgramLogSize(void *p, size_t *n) { return RTC("nvrtcGetProgramLogSize", (void *, size_t *), p, n); }
+EXPORT int hiprtcGetProgramLog(void *p, char *s) { return RTC("nvrtcGetProgramLog", (void *, char *), p, s); }
+EXPORT int hiprtcGetCodeSize(void *p, size_t *n) { return RTC("nvrtcGetCUBINSize", (void *, size_t *), p, n); }
+EXPORT int hiprtcGetCode(void *p, char *s) { return RTC("nvrtcGetCUBIN", (void *, char *), p, s); }
