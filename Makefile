@@ -101,7 +101,7 @@ corpus:
 	@.ci/corpus $(ALL)
 
 race:
-	TENON_CORPUS= CGO_ENABLED=1 go test -race -short $(foreach p,$(RACE),$(if $(wildcard $(p)/*.go),./$(p)))
+	TENON_CORPUS= CGO_ENABLED=1 go test -timeout 30m -race -short $(foreach p,$(RACE),$(if $(wildcard $(p)/*.go),./$(p)))
 
 fuzz:
 	@.ci/fuzz $(FUZZTIME) $(ALL)
