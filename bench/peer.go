@@ -125,10 +125,10 @@ func ParsePeer(out []byte) ([]PeerRecord, error) {
 	}
 }
 
-// Args returns the flags that ask llama-bench for one repetition of t, over the model file at path. Without
+// Args returns the flags that ask llama-bench for so many runs of t, over the model file at path. Without
 // Devices the peer runs on the CPU.
-func (t Params) Args(path string) []string {
-	args := []string{"-m", path, "-r", "1", "-o", "json"}
+func (t Params) Args(path string, runs int) []string {
+	args := []string{"-m", path, "-r", fmt.Sprint(runs), "-o", "json"}
 	add := func(flag string, v any) { args = append(args, flag, fmt.Sprint(v)) }
 	if t.Prompt > 0 && t.Gen > 0 {
 		args = append(args, "-p", "0", "-n", "0")
@@ -173,8 +173,8 @@ func peerDevices(names []string) string {
 	return strings.Join(others, "/")
 }
 
-// Run has the peer run one repetition of t. Errors: *PeerError, or that of ctx.
-func (p *Peer) Run(ctx context.Context, t Params, path string) (*PeerRecord, error) {
+// Run has the peer run t so many times. Errors: *PeerError, or that of ctx.
+func (p *Peer) Run(ctx context.Context, t Params, runs int, path string) (*PeerRecord, error) {
 	fail := func(err error, stderr string) (*PeerRecord, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -184,7 +184,7 @@ func (p *Peer) Run(ctx context.Context, t Params, path string) (*PeerRecord, err
 	if len(p.Command) == 0 {
 		return fail(exec.ErrNotFound, "")
 	}
-	args := append(append([]string(nil), p.Command[1:]...), t.Args(path)...)
+	args := append(append([]string(nil), p.Command[1:]...), t.Args(path, runs)...)
 	if p.NoWarmup {
 		args = append(args, "--no-warmup")
 	}

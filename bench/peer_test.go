@@ -97,15 +97,15 @@ func TestPeerFails(t *testing.T) {
 	}
 	p, calls := peer(t, "good")
 	p.NoWarmup = true
-	if _, err := p.Run(t.Context(), Params{Prompt: 1, Threads: 1}, path); err != nil || !strings.HasSuffix(calls()[0], " --no-warmup") {
+	if _, err := p.Run(t.Context(), Params{Prompt: 1, Threads: 1}, 1, path); err != nil || !strings.HasSuffix(calls()[0], " --no-warmup") {
 		t.Errorf("without a warm-up: %v, %q", err, calls())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Run(ctx, Params{Prompt: 1, Threads: 1}, path); !errors.Is(err, context.Canceled) {
+	if _, err := p.Run(ctx, Params{Prompt: 1, Threads: 1}, 1, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := (&Peer{}).Run(t.Context(), Params{Prompt: 1}, path); !errors.Is(err, ErrPeer) {
+	if _, err := (&Peer{}).Run(t.Context(), Params{Prompt: 1}, 1, path); !errors.Is(err, ErrPeer) {
 		t.Errorf("no command: %v", err)
 	}
 	if _, err := Run(t.Context(), Options{Tests: []Params{{Model: Source{Name: "x", Data: []byte("x")}, Gen: 1}}, Peer: p}); !errors.Is(err, ErrOption) {
@@ -131,12 +131,12 @@ func TestParsePeer(t *testing.T) {
 
 func TestArgs(t *testing.T) {
 	p := Params{Gen: 4, Batch: 8, UBatch: 4, Threads: 2, DeviceLayers: 3, Devices: []string{"Vulkan0", "CPU", "ROCm1"}, Overrides: []string{"a=CPU", "b=Vulkan0"}}
-	got := strings.Join(p.Args("m"), " ")
-	if want := "-m m -r 1 -o json -p 0 -n 4 -b 8 -ub 4 -t 2 -ctk f32 -ctv f32 -ngl 3 -dev Vulkan0/ROCm1 -ot a=CPU;b=Vulkan0"; got != want {
+	got := strings.Join(p.Args("m", 7), " ")
+	if want := "-m m -r 7 -o json -p 0 -n 4 -b 8 -ub 4 -t 2 -ctk f32 -ctv f32 -ngl 3 -dev Vulkan0/ROCm1 -ot a=CPU;b=Vulkan0"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	p.Devices = []string{"CPU"}
-	if got := strings.Join(p.Args("m"), " "); !strings.Contains(got, "-dev none") {
+	if got := strings.Join(p.Args("m", 1), " "); !strings.Contains(got, "-dev none") {
 		t.Errorf("the CPU alone: %s", got)
 	}
 	card := PeerRecord{Backends: "Vulkan", GPUInfo: "some card"}

@@ -42,6 +42,7 @@ type Record struct {
 	StdDevTS  float64   `json:"stddev_ts"`
 	SamplesNS []int64   `json:"samples_ns"`
 	SamplesTS []float64 `json:"samples_ts"`
+	Runs      []int     `json:"samples_runs"` // how many runs each is the mean of: see Options.MinTime
 
 	// TTFT is the time to first token: from the beginning of the prompt to the choice of the token after
 	// it. The median of the repetitions; 0 for a test without a prompt.
@@ -107,8 +108,9 @@ func (r *Record) Test() string { return r.params().Test() }
 // tokens returns how many tokens a repetition is about.
 func (r *Record) tokens() int { return r.Prompt + r.Gen }
 
-// add adds the time of a repetition.
-func (r *Record) add(d time.Duration) {
+// add adds the time of a repetition, the mean of so many runs.
+func (r *Record) add(d time.Duration, runs int) {
+	r.Runs = append(r.Runs, runs)
 	r.SamplesNS = append(r.SamplesNS, d.Nanoseconds())
 	r.SamplesTS = append(r.SamplesTS, rate(r.tokens(), d.Nanoseconds()))
 }
@@ -124,9 +126,11 @@ func (r *Record) finish() {
 	seconds := Median(ns) / 1e9
 	r.BandwidthShare = quotient(quotient(r.ReadBytes, seconds), r.Bandwidth)
 	r.PeakShare = quotient(quotient(r.Operations, seconds), r.Peak)
-	if len(ns) > 0 {
-		r.JoulesPerTok = quotient(r.EnergyJ, float64(len(ns)*r.tokens()))
+	runs := 0
+	for _, n := range r.Runs {
+		runs += n
 	}
+	r.JoulesPerTok = quotient(r.EnergyJ, float64(runs*r.tokens()))
 	r.VsAvgTS = Mean(r.VsSamplesTS)
 	vs := SpreadOf(ratios(r.SamplesTS, r.VsSamplesTS))
 	r.VsRatio, r.VsRatioMin, r.VsRatioMax = vs.Median, vs.Min, vs.Max

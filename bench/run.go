@@ -17,6 +17,9 @@ type Options struct {
 	Repetitions int           // of each test; DefaultRepetitions if 0
 	Delay       time.Duration // before each repetition but the first
 	NoWarmup    bool          // measure the first run of a model, too
+	// MinTime is how long a repetition takes at least: a short test runs as often as fills it, as the peer then does, and
+	// the repetition is the mean of these runs. At 0 it runs once. Record.Runs says how often.
+	MinTime time.Duration
 
 	// NoRoofline leaves out how fast the device is by itself, which takes a few seconds for each. Shares
 	// of it are 0 then.
@@ -71,6 +74,9 @@ func Run(ctx context.Context, opt Options) ([]Record, error) {
 		if p.Spec && opt.Speculation == nil {
 			return nil, &OptionError{"Speculation", "nil", "how tests with Spec speculate"}
 		}
+	}
+	if b.opt.MinTime < 0 {
+		return nil, &OptionError{"MinTime (--min-time)", opt.MinTime, "0 or more"}
 	}
 	if len(tests) == 0 {
 		return nil, &OptionError{"tests", "none", "at least one: -p, -n or -pg"}
@@ -253,23 +259,32 @@ func (b *bench) plainTest(ctx context.Context, s *session, p Params, r *Record) 
 				return err
 			}
 		}
-		if p.Depth > 0 {
-			b.tell(p, "filling the cache", i)
+		var took time.Duration
+		runs := 1
+		for n := 0; n < runs; n++ {
+			if n == 0 && p.Depth > 0 {
+				b.tell(p, "filling the cache", i)
+			}
+			if err := s.ready(ctx, p); err != nil {
+				return err
+			}
+			if n == 0 {
+				b.tell(p, "measuring", i)
+				runtime.GC() // not in the middle of a repetition
+			}
+			x, err := b.measure(ctx, s, p)
+			if err != nil {
+				return err
+			}
+			if took += x.took; n == 0 {
+				runs = runsToFill(b.opt.MinTime, took)
+			}
+			if p.Prompt > 0 {
+				firsts = append(firsts, float64(x.ttft))
+			}
 		}
-		if err := s.ready(ctx, p); err != nil {
-			return err
-		}
-		b.tell(p, "measuring", i)
-		runtime.GC() // not in the middle of a repetition
-		b.meters.start()
-		x, err := s.once(ctx, p)
-		b.meters.stop()
-		if err != nil {
-			return err
-		}
-		r.add(x.took)
+		r.add(took/time.Duration(runs), runs)
 		if p.Prompt > 0 {
-			firsts = append(firsts, float64(x.ttft))
 			r.TTFT = int64(Median(firsts))
 		}
 		if b.opt.Peer == nil || r.VsError != "" {
@@ -278,11 +293,27 @@ func (b *bench) plainTest(ctx context.Context, s *session, p Params, r *Record) 
 		b.tell(p, "running the peer", i)
 		same := p
 		same.Devices = s.deviceNames()
-		if err := b.peerTurn(ctx, same, r); err != nil {
+		if err := b.peerTurn(ctx, same, runs, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// measure runs a test once, whose cache is ready.
+func (b *bench) measure(ctx context.Context, s *session, p Params) (sample, error) {
+	b.meters.start()
+	defer b.meters.stop()
+	return s.once(ctx, p)
+}
+
+// maxRuns is how often a test runs in one repetition at most.
+const maxRuns = 1000
+
+// runsToFill returns how often a test that took so long once runs in a repetition of at least so long.
+func runsToFill(atLeast, once time.Duration) int {
+	once = max(once, 1)
+	return int(min(maxRuns, max(1, (atLeast+once-1)/once)))
 }
 
 // warm runs a short form of p, so that its graphs are built and its weights are in memory.
@@ -296,9 +327,9 @@ func (s *session) warm(ctx context.Context, p Params) error {
 	return err
 }
 
-// peerTurn has the peer run one repetition. That it fails is told at the end.
-func (b *bench) peerTurn(ctx context.Context, p Params, r *Record) error {
-	got, err := b.opt.Peer.Run(ctx, p, p.Model.Path)
+// peerTurn has the peer run one repetition of as many runs as ours had. That it fails is told at the end.
+func (b *bench) peerTurn(ctx context.Context, p Params, runs int, r *Record) error {
+	got, err := b.opt.Peer.Run(ctx, p, runs, p.Model.Path)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
@@ -308,9 +339,12 @@ func (b *bench) peerTurn(ctx context.Context, p Params, r *Record) error {
 		return nil
 	}
 	r.VsCommand, r.VsBuild, r.VsBackends, r.VsModelType = b.opt.Peer.String(), got.Build(), got.On(), got.ModelType
-	r.VsSamplesNS = append(r.VsSamplesNS, got.SamplesNS...)
+	var sum int64
 	for _, ns := range got.SamplesNS {
-		r.VsSamplesTS = append(r.VsSamplesTS, rate(p.Prompt+p.Gen, ns))
+		sum += ns
 	}
+	ns := sum / int64(len(got.SamplesNS))
+	r.VsSamplesNS = append(r.VsSamplesNS, ns)
+	r.VsSamplesTS = append(r.VsSamplesTS, rate(p.Prompt+p.Gen, ns))
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/tenon-go/tenon"
 	"github.com/tenon-go/tenon/backends"
@@ -141,12 +142,34 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// A short test runs as often as fills a repetition, and the repetition is the mean; a long one runs once.
+func TestMinTime(t *testing.T) {
+	records, err := Run(t.Context(), Options{Tests: matrix(tinyModel(t)).Params(), Repetitions: 2, NoRoofline: true, MinTime: 2 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if len(r.Runs) != 2 || len(r.SamplesNS) != 2 || len(r.SamplesTS) != 2 {
+			t.Errorf("%s: runs %v, samples %v", r.Test(), r.Runs, r.SamplesNS)
+		}
+	}
+	for _, c := range []struct {
+		atLeast, once time.Duration
+		want          int
+	}{{0, 5, 1}, {10, 10, 1}, {11, 10, 2}, {100, 10, 10}, {5, 0, 5}, {time.Hour, 1, maxRuns}} {
+		if got := runsToFill(c.atLeast, c.once); got != c.want {
+			t.Errorf("%v of %v: %d runs, want %d", c.atLeast, c.once, got, c.want)
+		}
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	path := tinyModel(t)
 	ok := Params{Model: Source{Path: path}, Gen: 2}
 	for name, opt := range map[string]Options{
 		"no tests":       {},
 		"no repetitions": {Tests: []Params{ok}, Repetitions: -1},
+		"no time":        {Tests: []Params{ok}, MinTime: -1},
 		"no speculation": {Tests: []Params{{Model: ok.Model, Gen: 2, Spec: true}}},
 		"an override":    {Tests: []Params{{Model: ok.Model, Gen: 2, Overrides: []string{"x"}}}},
 	} {
@@ -284,7 +307,7 @@ func TestRoofline(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	r := Record{Prompt: 4, Bandwidth: 100, Peak: 50, ReadBytes: 20, Operations: 5}
-	r.add(1e9)
+	r.add(1e9, 1)
 	r.finish()
 	if r.BandwidthShare != 0.2 || r.PeakShare != 0.1 {
 		t.Errorf("shares %g and %g, want 0.2 and 0.1", r.BandwidthShare, r.PeakShare)

@@ -48,7 +48,7 @@ func (s *session) speculate(ctx context.Context, p Params, o *Speculation, r *Re
 	r.SpecEqual = r.SpecEqual && slices.Equal(plain, first) && slices.Equal(drafted, first)
 	// Both times have the prompt in them, which gives the first token.
 	r.SpecPlainTS = append(r.SpecPlainTS, rate(len(plain), (plainStats.Prompt+plainStats.Generate).Nanoseconds()))
-	r.add(stats.Prompt + stats.Generate)
+	r.add(stats.Prompt+stats.Generate, 1)
 	return first, nil
 }
 

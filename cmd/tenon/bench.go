@@ -257,7 +257,7 @@ func (b *benchFlags) options(a *app) (opt bench.Options, err error) {
 		}
 	}
 	opt = bench.Options{
-		Repetitions: b.repetitions, Delay: time.Duration(b.delay * float64(time.Second)), NoWarmup: b.noWarmup, NoRoofline: b.noRoofline,
+		Repetitions: b.repetitions, MinTime: time.Duration(b.minTime * float64(time.Second)), Delay: time.Duration(b.delay * float64(time.Second)), NoWarmup: b.noWarmup, NoRoofline: b.noRoofline,
 		Commit: commit, Busy: b.busy,
 	}
 	if b.vs != "" {

@@ -29,6 +29,7 @@ type benchFlags struct {
 
 	repetitions int
 	delay       float64
+	minTime     float64
 	noWarmup    bool
 	alike       []bool // --reproducible
 	noRoofline  bool
@@ -109,6 +110,7 @@ func (b *benchFlags) add(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("device", completeDevices)
 	f.StringArrayVar(&b.overrides, "override-tensor", nil, "`REGEX=DEVICE;...` for single weights (-ot)")
 	f.IntVarP(&b.repetitions, "repetitions", "r", bench.DefaultRepetitions, "measure each test `N` times")
+	f.Float64Var(&b.minTime, "min-time", 0, "repeat a short test for at least `SECONDS` in each repetition, which is the mean then")
 	f.Float64Var(&b.delay, "delay", 0, "`SECONDS` before each repetition but the first")
 	f.BoolSliceVar(&b.alike, "reproducible", nil, "`true,false`: whether a token's logits have the same bits in any batch (default false)")
 	f.BoolVar(&b.noWarmup, "no-warmup", false, "measure without a run before")
@@ -181,6 +183,9 @@ func (b *benchFlags) parse() error {
 	}
 	if b.delay < 0 || b.delay > 3600 {
 		errs = append(errs, usagef("--delay is %g, want 0 to 3600 seconds", b.delay))
+	}
+	if b.minTime < 0 || b.minTime > 3600 {
+		errs = append(errs, usagef("--min-time is %g, want 0 to 3600 seconds", b.minTime))
 	}
 	for _, name := range b.synthetic {
 		if _, err := synthetic.Parse(name); err != nil {

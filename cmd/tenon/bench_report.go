@@ -91,6 +91,9 @@ const (
 	partAlike   = "reproducible"
 )
 
+// batchTime is for how many seconds a few tokens are run again and again: a single run is too short to be compared.
+const batchTime = "0.5"
+
 // part is what is run for a type.
 type part struct {
 	name string
@@ -179,7 +182,7 @@ func (r *reportFlags) parts() []part {
 	p, n, rep := fmt.Sprint(r.prompt), fmt.Sprint(r.gen), fmt.Sprint(r.repetitions)
 	all := []part{
 		{name: partTypes, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep}},
-		{name: partBatches, vs: r.vs, args: []string{"-p", r.batches, "-n", "0", "-r", rep}},
+		{name: partBatches, vs: r.vs, args: []string{"-p", r.batches, "-n", "0", "-r", rep, "--min-time", batchTime}},
 		{name: partAVX2, some: true, vs: r.vsAVX2, env: []string{cpu.LevelEnv + "=avx2"}, args: []string{"-p", p, "-n", n, "-r", rep}},
 		{name: partBusy, some: true, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep, "--busy", "1"}},
 		{name: partAlike, some: true, args: []string{"-p", p, "-n", n, "-r", rep, "--reproducible", "false,true"}},
