@@ -24,7 +24,7 @@ import (
 type reportFlags struct {
 	shape, types, some  string
 	prompt, gen         int
-	batches             string
+	batches, parts      string
 	context, contextRep int
 	repetitions         int
 	threads             int
@@ -57,6 +57,7 @@ report shows the command.`,
 	f.IntVarP(&r.prompt, "n-prompt", "p", bench.DefaultPrompt, "`TOKENS` of a prompt")
 	f.IntVarP(&r.gen, "n-gen", "n", bench.DefaultGen, "`TOKENS` to generate")
 	f.StringVar(&r.batches, "batches", "1,2,4,8", "`TOKENS` at a time that are compared with one")
+	f.StringVar(&r.parts, "parts", strings.Join(allParts, ","), "`LIST` of the parts to measure")
 	f.IntVar(&r.context, "context", 8192, "`TOKENS` of the long prompt (0: none)")
 	f.IntVar(&r.contextRep, "context-repetitions", 2, "measure the long prompt `N` times")
 	f.IntVarP(&r.repetitions, "repetitions", "r", bench.DefaultRepetitions, "measure each test `N` times")
@@ -93,6 +94,9 @@ const (
 
 // batchTime is for how many seconds a few tokens are run again and again: a single run is too short to be compared.
 const batchTime = "0.5"
+
+// allParts is the default of --parts, in the order in which they run.
+var allParts = []string{partTypes, partBatches, partAVX2, partBusy, partAlike, partContext}
 
 // part is what is run for a type.
 type part struct {
@@ -166,6 +170,11 @@ func (r *reportFlags) models() ([]synthetic.Model, error) {
 	if _, err := bench.ParseInts("--batches", r.batches); err != nil {
 		return nil, benchUsage(err)
 	}
+	for _, name := range strings.Split(r.parts, ",") {
+		if !slices.Contains(allParts, name) {
+			return nil, usagef("--parts has %q, want some of %s", name, strings.Join(allParts, ", "))
+		}
+	}
 	var all []synthetic.Model
 	for _, typ := range strings.Split(r.types, ",") {
 		m, err := synthetic.Parse(r.shape + ":" + typ)
@@ -177,8 +186,8 @@ func (r *reportFlags) models() ([]synthetic.Model, error) {
 	return all, nil
 }
 
-// parts lists what is run for each model.
-func (r *reportFlags) parts() []part {
+// chosen lists what is run for each model.
+func (r *reportFlags) chosen() []part {
 	p, n, rep := fmt.Sprint(r.prompt), fmt.Sprint(r.gen), fmt.Sprint(r.repetitions)
 	all := []part{
 		{name: partTypes, vs: r.vs, args: []string{"-p", p, "-n", n, "-r", rep}},
@@ -195,14 +204,14 @@ func (r *reportFlags) parts() []part {
 			}})
 		}
 	}
-	return all
+	return slices.DeleteFunc(all, func(p part) bool { return !slices.Contains(strings.Split(r.parts, ","), p.name) })
 }
 
 // reportModel runs the parts of one model.
 func (a *app) reportModel(ctx context.Context, r *reportFlags, self, path string, m synthetic.Model) ([]reportRun, error) {
 	some := slices.ContainsFunc(strings.Split(r.some, ","), func(s string) bool { return strings.EqualFold(s, m.Type) })
 	var runs []reportRun
-	for _, p := range r.parts() {
+	for _, p := range r.chosen() {
 		if p.some && !some {
 			continue
 		}
