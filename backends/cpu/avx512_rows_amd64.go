@@ -53,6 +53,18 @@ func dotQ8_0AVX512x3(p *product)
 func dotQ8_0AVX512x4(p *product)
 
 //go:noescape
+func dotQ8_0AVX512x5(p *product)
+
+//go:noescape
+func dotQ8_0AVX512x6(p *product)
+
+//go:noescape
+func dotQ8_0AVX512x7(p *product)
+
+//go:noescape
+func dotQ8_0AVX512x8(p *product)
+
+//go:noescape
 func dotQ4_0AVX512x1(p *product)
 
 //go:noescape
@@ -63,6 +75,18 @@ func dotQ4_0AVX512x3(p *product)
 
 //go:noescape
 func dotQ4_0AVX512x4(p *product)
+
+//go:noescape
+func dotQ4_0AVX512x5(p *product)
+
+//go:noescape
+func dotQ4_0AVX512x6(p *product)
+
+//go:noescape
+func dotQ4_0AVX512x7(p *product)
+
+//go:noescape
+func dotQ4_0AVX512x8(p *product)
 
 //go:noescape
 func dotQ4_1AVX512x1(p *product)
@@ -77,6 +101,18 @@ func dotQ4_1AVX512x3(p *product)
 func dotQ4_1AVX512x4(p *product)
 
 //go:noescape
+func dotQ4_1AVX512x5(p *product)
+
+//go:noescape
+func dotQ4_1AVX512x6(p *product)
+
+//go:noescape
+func dotQ4_1AVX512x7(p *product)
+
+//go:noescape
+func dotQ4_1AVX512x8(p *product)
+
+//go:noescape
 func dotQ5_0AVX512x1(p *product)
 
 //go:noescape
@@ -87,6 +123,18 @@ func dotQ5_0AVX512x3(p *product)
 
 //go:noescape
 func dotQ5_0AVX512x4(p *product)
+
+//go:noescape
+func dotQ5_0AVX512x5(p *product)
+
+//go:noescape
+func dotQ5_0AVX512x6(p *product)
+
+//go:noescape
+func dotQ5_0AVX512x7(p *product)
+
+//go:noescape
+func dotQ5_0AVX512x8(p *product)
 
 //go:noescape
 func dotQ5_1AVX512x1(p *product)
@@ -101,6 +149,18 @@ func dotQ5_1AVX512x3(p *product)
 func dotQ5_1AVX512x4(p *product)
 
 //go:noescape
+func dotQ5_1AVX512x5(p *product)
+
+//go:noescape
+func dotQ5_1AVX512x6(p *product)
+
+//go:noescape
+func dotQ5_1AVX512x7(p *product)
+
+//go:noescape
+func dotQ5_1AVX512x8(p *product)
+
+//go:noescape
 func dotIQ4_NLAVX512x1(p *product)
 
 //go:noescape
@@ -111,6 +171,18 @@ func dotIQ4_NLAVX512x3(p *product)
 
 //go:noescape
 func dotIQ4_NLAVX512x4(p *product)
+
+//go:noescape
+func dotIQ4_NLAVX512x5(p *product)
+
+//go:noescape
+func dotIQ4_NLAVX512x6(p *product)
+
+//go:noescape
+func dotIQ4_NLAVX512x7(p *product)
+
+//go:noescape
+func dotIQ4_NLAVX512x8(p *product)
 
 //go:noescape
 func dotMXFP4AVX512x1(p *product)
@@ -125,6 +197,18 @@ func dotMXFP4AVX512x3(p *product)
 func dotMXFP4AVX512x4(p *product)
 
 //go:noescape
+func dotMXFP4AVX512x5(p *product)
+
+//go:noescape
+func dotMXFP4AVX512x6(p *product)
+
+//go:noescape
+func dotMXFP4AVX512x7(p *product)
+
+//go:noescape
+func dotMXFP4AVX512x8(p *product)
+
+//go:noescape
 func dotQ2_KAVX512x1(p *product)
 
 //go:noescape
@@ -135,6 +219,18 @@ func dotQ2_KAVX512x3(p *product)
 
 //go:noescape
 func dotQ2_KAVX512x4(p *product)
+
+//go:noescape
+func dotQ2_KAVX512x5(p *product)
+
+//go:noescape
+func dotQ2_KAVX512x6(p *product)
+
+//go:noescape
+func dotQ2_KAVX512x7(p *product)
+
+//go:noescape
+func dotQ2_KAVX512x8(p *product)
 
 //go:noescape
 func dotQ3_KAVX512x1(p *product)
@@ -149,6 +245,18 @@ func dotQ3_KAVX512x3(p *product)
 func dotQ3_KAVX512x4(p *product)
 
 //go:noescape
+func dotQ3_KAVX512x5(p *product)
+
+//go:noescape
+func dotQ3_KAVX512x6(p *product)
+
+//go:noescape
+func dotQ3_KAVX512x7(p *product)
+
+//go:noescape
+func dotQ3_KAVX512x8(p *product)
+
+//go:noescape
 func dotQ4_KAVX512x1(p *product)
 
 //go:noescape
@@ -159,6 +267,18 @@ func dotQ4_KAVX512x3(p *product)
 
 //go:noescape
 func dotQ4_KAVX512x4(p *product)
+
+//go:noescape
+func dotQ4_KAVX512x5(p *product)
+
+//go:noescape
+func dotQ4_KAVX512x6(p *product)
+
+//go:noescape
+func dotQ4_KAVX512x7(p *product)
+
+//go:noescape
+func dotQ4_KAVX512x8(p *product)
 
 //go:noescape
 func dotQ5_KAVX512x1(p *product)
@@ -173,6 +293,18 @@ func dotQ5_KAVX512x3(p *product)
 func dotQ5_KAVX512x4(p *product)
 
 //go:noescape
+func dotQ5_KAVX512x5(p *product)
+
+//go:noescape
+func dotQ5_KAVX512x6(p *product)
+
+//go:noescape
+func dotQ5_KAVX512x7(p *product)
+
+//go:noescape
+func dotQ5_KAVX512x8(p *product)
+
+//go:noescape
 func dotQ6_KAVX512x1(p *product)
 
 //go:noescape
@@ -185,6 +317,18 @@ func dotQ6_KAVX512x3(p *product)
 func dotQ6_KAVX512x4(p *product)
 
 //go:noescape
+func dotQ6_KAVX512x5(p *product)
+
+//go:noescape
+func dotQ6_KAVX512x6(p *product)
+
+//go:noescape
+func dotQ6_KAVX512x7(p *product)
+
+//go:noescape
+func dotQ6_KAVX512x8(p *product)
+
+//go:noescape
 func dotIQ4_XSAVX512x1(p *product)
 
 //go:noescape
@@ -195,3 +339,15 @@ func dotIQ4_XSAVX512x3(p *product)
 
 //go:noescape
 func dotIQ4_XSAVX512x4(p *product)
+
+//go:noescape
+func dotIQ4_XSAVX512x5(p *product)
+
+//go:noescape
+func dotIQ4_XSAVX512x6(p *product)
+
+//go:noescape
+func dotIQ4_XSAVX512x7(p *product)
+
+//go:noescape
+func dotIQ4_XSAVX512x8(p *product)

@@ -71,7 +71,7 @@ func (f *factors) multiply(w *worker, off, rows int, x *byte, xStride, n int, ds
 	step := cachedRows
 	if f.decoded {
 		step = decodedRows
-	} else if n <= mostTokens {
+	} else if _, most := f.units.most(n); most == n {
 		step = rows
 	}
 	p := &w.product

@@ -71,7 +71,7 @@ func up32(k int) int { return (k + 31) &^ 31 }
 func (f form) stride(k int) int { return (f.bytes(k) + 63) &^ 63 }
 
 // mostTokens is how many tokens a row unit takes at most.
-const mostTokens = 4
+const mostTokens = 8
 
 // rowUnits are the units for weights of one type.
 type rowUnits struct {

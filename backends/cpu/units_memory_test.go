@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/tenon-go/tenon/internal/mmap"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -13,7 +14,12 @@ import (
 func BenchmarkRowUnitsMemory(b *testing.B) {
 	const k, rows, total = 4096, 64, 512 << 20
 	r := rand.New(rand.NewPCG(1, 2))
-	big := make([]byte, total)
+	m, err := mmap.Anon(total)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	big := m.Bytes()
 	for _, l := range Levels() {
 		u := unitsOf(l)
 		for typ, ru := range u.rows {

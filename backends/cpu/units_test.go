@@ -333,7 +333,7 @@ func TestUnpack(t *testing.T) {
 }
 
 // BenchmarkRowUnits multiplies 64 rows of 2048 weights, in the first cache and out of memory, with one
-// to four tokens. The bytes are the weights'.
+// to eight tokens. The bytes are the weights'.
 func BenchmarkRowUnits(b *testing.B) {
 	const k, rows = 2048, 64
 	r := rand.New(rand.NewPCG(1, 2))

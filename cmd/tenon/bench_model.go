@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenon-go/tenon/bench/synthetic"
 	"github.com/tenon-go/tenon/gguf"
+	"github.com/tenon-go/tenon/internal/mmap"
 )
 
 // modelWritten is what `tenon bench model --json` prints.
@@ -92,7 +93,12 @@ func writeSynthetic(ctx context.Context, dir, name string, threads int, status *
 			status.show(fmt.Sprintf("%s: %d%%", doing, percent))
 		}
 	}})
-	return path, err
+	if err != nil {
+		return path, err
+	}
+	// Where the system cannot, small pages cost the peer and us a little.
+	_ = mmap.Evict(path)
+	return path, nil
 }
 
 // holdsModel reports whether a file is m, by its name and the size of its weights.

@@ -172,3 +172,16 @@ func TestPrefetch(t *testing.T) {
 		}
 	}
 }
+
+func TestEvict(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(path, make([]byte, 5<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Evict(path); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	if err := Evict(path + "-"); !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}

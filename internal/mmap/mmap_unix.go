@@ -25,6 +25,7 @@ func mapFile(f *os.File, size int) (*Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
+	adviseHuge(data)
 	return &Mapping{data: data, release: unix.Munmap}, nil
 }
 

@@ -41,9 +41,6 @@ type unit256 struct {
 // Masks.
 const (
 	maskRow1     = "K6" // the second row: dwords of a half register, qwords of a full one
-	maskOdd0     = "K1" // the second qword of each quarter of the first row
-	maskEven1    = "K2" // the first one of the second row
-	maskOdd1     = "K3"
 	maskNegative = "K4"
 )
 
@@ -90,19 +87,21 @@ func (u *unit256) halves(offset int, first, second bool) {
 func (u *unit256) superblock() {
 	u.scales(u)
 	u.fetch()
-	for t, p := range u.product {
+	u.eachToken(func(t int) {
+		p := u.product[t]
 		if p2 := u.product2[t]; p2 != p {
 			u.zero(p2)
 		}
 		if u.offset == 0 {
 			u.zero(p)
-			continue
+			return
 		}
 		u.op("VBROADCASTI64X4", u.token(regSum, t).at(0), u.tmp)
 		u.op("VPMADDWD", u.least, u.tmp, p)
-	}
+	})
 	u.codes(u, u.group)
-	for t, p := range u.product {
+	u.eachToken(func(t int) {
+		p := u.product[t]
 		if p2 := u.product2[t]; p2 != p {
 			u.op("VPADDD", p2, p, p)
 		}
@@ -115,7 +114,7 @@ func (u *unit256) superblock() {
 			u.op("VFNMADD231PS", u.dmin, u.tmp, p)
 		}
 		u.op("VFMADD231PS.BCST", u.token(regScale, t).at(0), p, u.acc[t])
-	}
+	})
 }
 
 // group multiplies 32 codes of both rows with the tokens.
@@ -130,12 +129,12 @@ func (u *unit256) group(j int, codes vec) {
 	if j%2 == 1 {
 		product = u.product2
 	}
-	for t, p := range product {
+	u.eachToken(func(t int) {
 		u.op("VBROADCASTI64X4", u.token(regX, t).at(32*j), u.tmp)
 		if u.signed { // the sign moves over to the token's codes
 			u.op("VPSUBB", u.tmp, u.more[3], maskNegative, u.tmp)
 		}
 		u.op("VPMADDUBSW", u.tmp, codes, u.tmp)
-		u.op("VPDPWSSD", u.scale, u.tmp, p)
-	}
+		u.op("VPDPWSSD", u.scale, u.tmp, product[t])
+	})
 }

@@ -64,21 +64,11 @@ func (u *unit32) rowMasks(n int) {
 	}
 }
 
-// quarters loads 16 bytes of four rows, from row r on, into the quarters of dst.
-func (u *unit32) quarters(offset, r int, dst vec) {
-	u.op("VMOVDQU", u.weights(r).at(offset), dst.x())
-	for i := 1; i < 4; i++ {
-		u.op("VINSERTI32X4", imm(i), u.weights(r+i).at(offset), dst, dst)
-	}
-}
-
 // load loads 16 bytes of all rows to dst, of which there are as many as it takes.
 func (u *unit32) load(offset int, dst []vec) {
 	u.quarters(offset, 0, dst[0])
 	if u.unit.rows == 8 {
-		u.quarters(offset, 4, u.tmp)
-		u.op("VPUNPCKHQDQ", u.tmp, dst[0], dst[1])
-		u.op("VPUNPCKLQDQ", u.tmp, dst[0], dst[0])
+		u.pairUp(offset, dst, u.tmp)
 	}
 }
 
@@ -157,7 +147,8 @@ func (u *unit32) multiply() {
 	u.scale(u)
 	u.block.codes(u)
 	u.fetch()
-	for t, p := range u.product {
+	u.eachToken(func(t int) {
+		p := u.product[t]
 		u.fetchLines(t, u.tokens)
 		u.zero(p)
 		if u.offset != 0 {
@@ -181,5 +172,5 @@ func (u *unit32) multiply() {
 			u.op("VMULPS.BCST", u.token(regScale, t).at(0), u.d, u.tmp)
 			u.op("VFMADD231PS", u.tmp, p, u.acc[t])
 		}
-	}
+	})
 }

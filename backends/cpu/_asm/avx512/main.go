@@ -15,14 +15,19 @@ func main() {
 	for name, write := range map[string]func(f *file){
 		"avx512_blocks256_amd64.s": func(f *file) {
 			for _, s := range supers {
-				for n := 1; n <= 4; n++ {
+				for n := 1; n <= 8; n++ {
 					emit256(f, s, n)
+				}
+			}
+			for _, s := range wides {
+				for n := 1; n <= 8; n++ {
+					emitWide(f, s, n)
 				}
 			}
 		},
 		"avx512_blocks32_amd64.s": func(f *file) {
 			for _, b := range blocks {
-				for n := 1; n <= 4; n++ {
+				for n := 1; n <= 8; n++ {
 					emit32(f, b, n)
 				}
 			}

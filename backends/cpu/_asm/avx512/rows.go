@@ -34,17 +34,19 @@ type unit struct {
 	sums   int // bytes of a block's sums in a record
 	frame  int // bytes of the frame that a block needs
 	acc    []vec
+	// shifted says that regX, regScale and regSum point to the fifth token.
+	shifted bool
 }
 
 // weights and token return addresses in row r of the weights, and in token t's part of the record that
-// the register points to.
+// the register points to; token only in eachToken.
 func (u *unit) weights(r int) place {
 	if r >= 4 {
 		return strided(regW4, regStride, regStride3, r-4)
 	}
 	return strided(regW, regStride, regStride3, r)
 }
-func (u *unit) token(reg string, t int) place { return strided(reg, regXS, regXS3, t) }
+func (u *unit) token(reg string, t int) place { return strided(reg, regXS, regXS3, t%4) }
 func (u *unit) fill(dst vec, constant string) { u.op("VPBROADCASTD", constant, dst) }
 func (u *unit) mask(k int, bits uint32) {
 	u.op("MOVL", fmt.Sprintf("$%d", bits), regA)
@@ -56,13 +58,60 @@ func (u *unit) shiftAnd(src, mask, dst vec, n int) { // dst = src >> n & mask, i
 	u.op("VPANDD", mask, dst, dst)
 }
 
+// quarters loads 16 bytes of four rows, from row r on, into the quarters of dst.
+func (u *unit) quarters(offset, r int, dst vec) {
+	u.op("VMOVDQU", u.weights(r).at(offset), dst.x())
+	for i := 1; i < 4; i++ {
+		u.op("VINSERTI32X4", imm(i), u.weights(r+i).at(offset), dst, dst)
+	}
+}
+
+// pairUp loads the same of rows four to seven and has rows r and r+4 share quarter r: the first 8 bytes of either
+// in dst[0], where those of rows zero to three lie, and the others in dst[1].
+func (u *unit) pairUp(offset int, dst []vec, tmp vec) {
+	u.quarters(offset, 4, tmp)
+	u.op("VPUNPCKHQDQ", tmp, dst[0], dst[1])
+	u.op("VPUNPCKLQDQ", tmp, dst[0], dst[0])
+}
+
+// eachToken does f for each token. With more than four of them registers move to the fifth, and stay there until the
+// first is wanted: a call begins where the one before has ended.
+func (u *unit) eachToken(f func(t int)) {
+	first, second := [2]int{0, min(4, u.tokens)}, [2]int{4, u.tokens}
+	if u.shifted {
+		first, second = second, first
+	}
+	for t := first[0]; t < first[1]; t++ {
+		f(t)
+	}
+	if u.tokens > 4 {
+		u.shift()
+	}
+	for t := second[0]; t < second[1]; t++ {
+		f(t)
+	}
+}
+
+// shift moves registers to the fifth token, or back to the first.
+func (u *unit) shift() {
+	op := "ADDQ"
+	if u.shifted {
+		op = "SUBQ"
+	}
+	for _, r := range []string{regX, regScale, regSum} {
+		u.op(op, u.four(), r)
+	}
+	u.shifted = !u.shifted
+}
+
 func kreg(k int) string { return fmt.Sprintf("K%d", k) }
 
-// In the frame lie, behind what the block needs, the first row of those at hand, the end of all rows, and how
-// many are left.
+// In the frame lie, behind what the block needs, the first row of those at hand, the end of all rows, how many are
+// left, and how far it is from the first to the fifth token.
 func (u *unit) row() string  { return fmt.Sprintf("%d(SP)", u.frame) }
 func (u *unit) end() string  { return fmt.Sprintf("%d(SP)", u.frame+8) }
 func (u *unit) left() string { return fmt.Sprintf("%d(SP)", u.frame+16) }
+func (u *unit) four() string { return fmt.Sprintf("%d(SP)", u.frame+24) }
 
 // far is how many bytes before what is fetched to the first cache memory is fetched to the second one.
 // Measured: nearer or farther is slower, and so is either of the two alone.
@@ -89,7 +138,7 @@ func (u *unit) fetchLines(part, n int) {
 // emit writes the function: setup fills registers that stay, block multiplies a block of the rows with
 // the tokens and adds to acc, reduce leaves the sums of the rows at the beginning of each acc.
 func (u *unit) emit(name string, setup, block func()) {
-	u.function(fmt.Sprintf("func %s(p *product)", name), name, u.frame+24, 8)
+	u.function(fmt.Sprintf("func %s(p *product)", name), name, u.frame+32, 8)
 	again, full, next, single, done := u.label("rows"), u.label("full"), u.label("block"), u.label("single"), u.label("done")
 	u.op("MOVQ", "p+0(FP)", regA)
 	u.op("MOVQ", "product_rows("+regA+")", regX)
@@ -104,6 +153,10 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regStride, regStride), regStride3)
 	u.op("MOVQ", "product_xStride("+regA+")", regXS)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regXS, regXS), regXS3)
+	if u.tokens > 4 {
+		u.op("LEAQ", fmt.Sprintf("(%s*4)", regXS), regA)
+		u.op("MOVQ", regA, u.four())
+	}
 	setup()
 	u.acc = u.several(u.tokens)
 
@@ -132,6 +185,9 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.op("PCALIGN", "$32")
 	u.place(next)
 	block()
+	if u.shifted {
+		u.shift()
+	}
 	u.op("ADDQ", imm(u.size), regW)
 	if u.rows > 4 {
 		u.op("ADDQ", imm(u.size), regW4)
@@ -146,10 +202,13 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.op("MOVQ", "p+0(FP)", regA)
 	u.op("MOVQ", "product_dstStride("+regA+")", regA)
 	u.op("LEAQ", fmt.Sprintf("(%s)(%s*2)", regA, regA), regB)
+	if u.tokens > 4 {
+		u.op("LEAQ", fmt.Sprintf("(%s)(%s*4)", regDst, regA), regX)
+	}
 	u.op("CMPQ", u.left(), imm(u.rows))
 	u.op("JLT", single)
 	for t, a := range u.acc {
-		to := strided(regDst, regA, regB, t).at(0)
+		to := u.result(t).at(0)
 		switch u.rows {
 		case 8:
 			u.op("VMOVUPS", a.y(), to)
@@ -169,7 +228,7 @@ func (u *unit) emit(name string, setup, block func()) {
 	// What is left is taken a row at a time, which stands in every part of the vectors.
 	u.place(single)
 	for t, a := range u.acc {
-		u.op("VMOVSS", a.x(), strided(regDst, regA, regB, t).at(0))
+		u.op("VMOVSS", a.x(), u.result(t).at(0))
 	}
 	u.op("ADDQ", "$4", regDst)
 	u.op("MOVQ", "p+0(FP)", regA)
@@ -180,6 +239,15 @@ func (u *unit) emit(name string, setup, block func()) {
 	u.place(done)
 	u.op("VZEROUPPER")
 	u.op("RET")
+}
+
+// result returns where token t's results go, whose distance is in regA, and three times that in regB. regX is the fifth
+// token's.
+func (u *unit) result(t int) place {
+	if t >= 4 {
+		return strided(regX, regA, regB, t-4)
+	}
+	return strided(regDst, regA, regB, t)
 }
 
 // reduce adds up the parts of each row, in the same order for any number of tokens. The rows' sums are left
@@ -221,11 +289,4 @@ func log2(n int) (l int) {
 		l++
 	}
 	return l
-}
-
-// eachWidth calls f for one to four tokens.
-func eachWidth(f func(tokens int)) {
-	for n := 1; n <= 4; n++ {
-		f(n)
-	}
 }

@@ -2,21 +2,8 @@ package main
 
 import "fmt"
 
-// How scales are unpacked. Two ways lead to the scale of a group of 32: bytes in each quarter of a vector,
-// and words in the order of groups of 16, a half for each row.
-
-// byBytes takes the scale of group j from byte at(j) of each quarter.
-func (u *unit256) byBytes(at func(j int) int) {
-	u.groupScale = func(j int) {
-		pattern := u.vector(fmt.Sprintf("byte%d", at(j)), func(i int) byte {
-			if i%2 == 1 {
-				return 0x80
-			}
-			return byte(at(j))
-		})
-		u.op("VPSHUFB", pattern, u.table, u.scale)
-	}
-}
+// How scales are unpacked. Two ways lead to the scale of a group of 32: words in each quarter of a vector, and words
+// in the order of groups of 16, a half for each row.
 
 // byWords takes the scales of group j from words 2j and 2j+1 of each half.
 func (u *unit256) byWords() {
@@ -30,52 +17,6 @@ func (u *unit256) byWords() {
 		u.op("VMOVDQU64", pattern, u.scale)
 		u.op("VPERMW", u.table, u.scale, u.scale)
 	}
-}
-
-// setupSixes prepares for scales and least values of six bits.
-func setupSixes(u *unit256) {
-	u.mask(1, 0x0a)
-	u.mask(2, 0x50)
-	u.mask(3, 0xa0)
-	u.byBytes(func(j int) int { return j%4 + j/4*8 })
-}
-
-// sixes unpacks the scales and least values of Q4_K and Q5_K at offset 4. In general registers a row's are
-// two qwords, each with four scales and four least values.
-func sixes(u *unit256) {
-	u.halves(0, true, true)
-	for r := range 2 {
-		w := u.weights(r)
-		u.op("MOVL", w.at(12), regA)
-		u.op("MOVQ", regA, regB)
-		u.op("SHLQ", "$28", regB)
-		u.op("ORQ", regB, regA)
-		u.op("ANDQ", u.qword("low4q", qwords(0x0f)), regA)
-		u.op("MOVQ", w.at(4), regB)
-		u.op("SHRQ", "$2", regB)
-		u.op("ANDQ", u.qword("bits45q", qwords(0x30)), regB)
-		u.op("ORQ", regB, regA)
-		u.op("MOVQ", regA, fmt.Sprintf("%d(SP)", 16*r+8))
-		u.op("MOVQ", w.at(4), regB)
-		u.op("ANDQ", u.qword("low6q", qwords(0x3f)), regB)
-		u.op("MOVQ", regB, fmt.Sprintf("%d(SP)", 16*r))
-	}
-	u.quarters(u.table)
-	leasts := u.vector("leasts", func(i int) byte {
-		if i%2 == 1 {
-			return 0x80
-		}
-		return byte(4 + i/4%4 + i/16%2*8)
-	})
-	u.op("VPSHUFB", leasts, u.table, u.least)
-}
-
-// quarters loads the two qwords of both rows from the stack: into each quarter of the row's half.
-func (u *unit256) quarters(dst vec) {
-	u.op("VPBROADCASTQ", "0(SP)", dst)
-	u.op("VPBROADCASTQ", "8(SP)", maskOdd0, dst)
-	u.op("VPBROADCASTQ", "16(SP)", maskEven1, dst)
-	u.op("VPBROADCASTQ", "24(SP)", maskOdd1, dst)
 }
 
 // rowBytes loads 16 bytes of both rows into the quarters of a half register.

@@ -3,48 +3,6 @@ package main
 // The types of superblocks. Layouts are those of package quant.
 var supers = []super{
 	{
-		name: "Q4_K", size: 144, hasLeast: true,
-		setup: func(u *unit256) {
-			u.more[0] = u.take()
-			u.fill(u.more[0], u.dword("low4", dwords(15)))
-			setupSixes(u)
-		},
-		scales: sixes,
-		codes: func(u *unit256, group func(int, vec)) {
-			low4 := u.more[0]
-			for c := range 4 {
-				u.pair(16+32*c, u.w0)
-				u.op("VPANDD", low4, u.w0, u.w1)
-				group(2*c, u.w1)
-				u.shiftAnd(u.w0, low4, u.w2, 4)
-				group(2*c+1, u.w2)
-			}
-		},
-	},
-	{
-		name: "Q5_K", size: 176, hasLeast: true,
-		setup: func(u *unit256) {
-			u.more[0], u.more[1] = u.take(), u.take()
-			u.fill(u.more[0], u.dword("low4", dwords(15)))
-			u.fill(u.more[1], u.dword("bit4", dwords(16)))
-			setupSixes(u)
-		},
-		scales: sixes,
-		codes: func(u *unit256, group func(int, vec)) {
-			u.pair(16, u.high)
-			for c := range 4 {
-				u.pair(48+32*c, u.w0)
-				u.rotateAnd(u.high, u.more[1], u.w1, 2*c, 4)
-				u.orLow(u.w0, u.more[0], u.w1)
-				group(2*c, u.w1)
-				u.op("VPSRLD", "$4", u.w0, u.w0)
-				u.rotateAnd(u.high, u.more[1], u.w2, 2*c+1, 4)
-				u.orLow(u.w0, u.more[0], u.w2)
-				group(2*c+1, u.w2)
-			}
-		},
-	},
-	{
 		name: "Q6_K", size: 210, offset: 32,
 		setup: func(u *unit256) {
 			u.more[0], u.more[1] = u.take(), u.take()
