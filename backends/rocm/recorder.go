@@ -24,6 +24,9 @@ type recorder struct {
 
 	scratch int64 // bytes that are needed
 	faults  int   // slot for faults, or -1
+
+	parts     area // scratch memory for attention over parts of the cells
+	partsSize int64
 }
 
 // step is a launch.

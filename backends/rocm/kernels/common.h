@@ -90,8 +90,22 @@ FN void operator+=(vec4& a, vec4 b) { a = vec4(a.x + b.x, a.y + b.y, a.z + b.z, 
 FN void operator*=(vec4& a, float b) { a = a * b; }
 FN float dot(vec4 a, vec4 b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
 
-// Memory by address: each is one value where an address points.
-template <class T> struct At {
+// GLOBAL says of a pointer that it is none to shared memory: of one made of a number the compiler does not know, and it would wait
+// for both kinds at each load.
+#if defined(__AMDGCN__)
+#define GLOBAL __attribute__((address_space(1)))
+#else
+#define GLOBAL
+#endif
+
+// Memory by address: each is one value where an address points. A class has to make do without GLOBAL, because it cannot be copied
+// out of it; a vector of the compiler's can.
+template <class T, bool isClass = __is_class(T)> struct At {
+	GLOBAL T& v;
+	FN explicit At(u64 at) : v(*(GLOBAL T*)at) {}
+};
+
+template <class T> struct At<T, true> {
 	T& v;
 	FN explicit At(u64 at) : v(*(T*)at) {}
 };
