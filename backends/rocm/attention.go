@@ -142,7 +142,7 @@ func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f fla
 	p := r.push().in(n.Src[0], k, v, src(n, 3), sinks)
 	var parts area
 	if f.splits > 1 {
-		parts = r.partsArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
+		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
 		p.outArea(parts)
 	} else {
 		p.out(n)
@@ -153,6 +153,7 @@ func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f fla
 	if err := r.run(kernel, local, sp, p.flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits <= 1 {
 		return err
 	}
+	r.spare = append(r.spare, parts) // launches run in order
 	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0).i(f.splits, dv).u32(flag(sinks != nil))
 	return r.run("flash_merge", r.rowLocal(dv), nil, p, groupList(f.outs))
 }
@@ -165,14 +166,6 @@ func (p *push) flash(n *tensor.Tensor) *push {
 	p.strides(n.Src[0]).strides(n.Src[1]).strides(n.Src[2]).step(mask, 0, 1, 2, 3)
 	p.i(m2, m3).step(sinks, 0).i(pow2(n.Shape[1])).f32(op.Scale, op.MaxBias, op.SoftCap)
 	return p.u32(maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0))
-}
-
-// partsArea returns scratch memory for parts of results, which are joined before others are stored there.
-func (r *recorder) partsArea(size int64) area {
-	if size > r.partsSize {
-		r.parts, r.partsSize = r.area(size), size
-	}
-	return r.parts
 }
 
 // recordFlashAny is attention over any types and strides: what no faster kernel takes.

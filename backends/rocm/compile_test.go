@@ -60,7 +60,7 @@ func TestKernelsCompile(t *testing.T) {
 				continue
 			}
 			t.Run(arch, func(t *testing.T) {
-				for _, key := range everyKernel(!full || !one, hip.WaveOf(arch)) {
+				for _, key := range everyKernel(!full || !one, formOf(arch, hip.WaveOf(arch))) {
 					source, options, err := key.unit()
 					if err != nil {
 						t.Fatal(err)
@@ -78,15 +78,15 @@ func TestKernelsCompile(t *testing.T) {
 }
 
 // everyKernel returns each kernel once for each of its constants' values that matter: few of them if it should be short.
-func everyKernel(short bool, wave int) []kernelKey {
+func everyKernel(short bool, form matrixForm) []kernelKey {
 	var keys []kernelKey
 	for name := range kernelFiles() {
-		variants := compiledKernels(short)[name]
+		variants := compiledKernels(short, form)[name]
 		if variants == nil {
 			variants = []spec{nil}
 		}
 		for _, sp := range variants {
-			key := kernelKey{name: name, local: uint32(4 * wave), n: len(sp)}
+			key := kernelKey{name: name, local: uint32(4 * form.wave()), n: len(sp)}
 			copy(key.consts[:], sp)
 			keys = append(keys, key)
 		}

@@ -24,7 +24,7 @@ type Device struct {
 	local *memory
 	host  *memory
 
-	broken sync.Map // kinds of op whose kernel does not compile: why
+	broken sync.Map // ops and fusions, by kind, whose kernel does not compile: why
 
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost

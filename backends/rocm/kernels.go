@@ -92,21 +92,27 @@ var weightTypes = []tensor.DType{
 	tensor.Q3_K, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.Q8_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
 }
 
-// compiledKernels returns the constants of kernels that have some: each way to read a weight, or a few of them if it
-// should be short.
-func compiledKernels(short bool) map[string][]spec {
+// compiledKernels returns the constants of kernels that have some, for blocks of four waves: each way to read a weight, or a few of them
+// if it should be short.
+func compiledKernels(short bool, form matrixForm) map[string][]spec {
 	types := weightTypes
 	if short {
 		types = []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4}
 	}
-	all := map[string][]spec{"delta_net": {{1}, {4}}}
+	all := map[string][]spec{"delta_net": {{1}, {4}}, "norm_round": {{1}, {4}}}
 	for _, t := range types {
-		a := uint32(t)
-		all["matmul"] = append(all["matmul"], spec{a, uint32(tensor.F32), 1}, spec{a, uint32(tensor.F32), 4})
-	}
-	for _, t := range []tensor.DType{tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K} {
-		all["matvec"] = append(all["matvec"], spec{uint32(t), 1}, spec{uint32(t), 8})
-		all["matvec_id"] = append(all["matvec_id"], spec{uint32(t)})
+		a, f32 := uint32(t), uint32(tensor.F32)
+		all["matmul"] = append(all["matmul"], spec{a, f32, 1}, spec{a, f32, 4})
+		all["matmul_tile"] = append(all["matmul_tile"], spec{a, f32, 0}, spec{a, f32, 1})
+		all["matvec_f"] = append(all["matvec_f"], spec{a, 1, 2, 0, 2, 4, 0}, spec{a, 4, 1, 1, 1, 1, 0})
+		if t.Quantized() {
+			all["matvec"] = append(all["matvec"], spec{a, 1, 1, 0, 2, 4, 0}, spec{a, 8, 1, 0, 1, 1, 0}, spec{a, 1, 1, 1, 2, 1, 1})
+		}
+		for _, x := range tiles(form.wave()) {
+			if (t.Quantized() || t == tensor.F16) && x.waves() == 4 {
+				all["matmul_halves"] = append(all["matmul_halves"], spec{a, uint32(form), uint32(x.bm), uint32(x.bn), uint32(x.wm), uint32(x.wn)})
+			}
+		}
 	}
 	for _, t := range []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4} {
 		a := uint32(t)

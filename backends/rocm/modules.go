@@ -14,7 +14,6 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
-	"github.com/tenon-go/tenon/tensor"
 )
 
 //go:embed kernels
@@ -139,12 +138,12 @@ type kernelError struct {
 func (e *kernelError) Error() string { return e.err.Error() }
 func (e *kernelError) Unwrap() error { return e.err }
 
-// blame remembers a kernel that does not compile: from then on Supports refuses the op, and whoever plans again has it
-// elsewhere. Want of memory and a loss say nothing about the kernel.
-func (d *Device) blame(kind tensor.Kind, err error) {
+// blame remembers a kernel that does not compile: from then on Supports refuses the op, or Fuses the fusion, that what is, and whoever
+// plans again has it elsewhere. Want of memory and a loss say nothing about the kernel.
+func (d *Device) blame(what any, err error) {
 	var e *kernelError
 	if !errors.As(err, &e) || errors.Is(err, buffer.ErrNoMemory) || errors.Is(err, backends.ErrDeviceLost) {
 		return
 	}
-	d.broken.Store(kind, fmt.Sprintf("kernel %s does not compile (%v)", e.kernel, e.err))
+	d.broken.Store(what, fmt.Sprintf("kernel %s does not compile (%v)", e.kernel, e.err))
 }

@@ -42,6 +42,14 @@ type piece struct {
 
 // Compile records nodes.
 func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
+	if err := g.CheckGroups(); err != nil {
+		return nil, fmt.Errorf("rocm: %w", err)
+	}
+	for _, x := range g.Groups {
+		if err := d.Fuses(x.Fusion, g.Nodes[x.From:x.To]); err != nil {
+			return nil, err
+		}
+	}
 	for _, n := range g.Nodes {
 		if err := d.Supports(n); err != nil {
 			return nil, err
@@ -63,23 +71,28 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 
 // record makes the launches of all nodes, and pieces of them.
 func (p *program) record(r *recorder) error {
-	for _, n := range r.graph.Nodes {
-		for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
-			if _, err := r.address(t); err != nil { // also of what a kernel would not touch
-				return err
-			}
+	nodes, groups := r.graph.Nodes, r.graph.Groups
+	for i := 0; i < len(nodes); {
+		before, to := len(r.steps), i+1
+		var err error
+		if len(groups) > 0 && groups[0].From == i {
+			to = groups[0].To
+			err = r.fused(groups[0])
+			groups = groups[1:]
+		} else {
+			err = r.node(nodes[i])
 		}
-		if n.Shape.Elems() == 0 {
-			continue
+		if err != nil {
+			return err
 		}
-		before := len(r.steps)
-		if err := kernels[n.Op.Kind()].record(r, n); err != nil {
-			r.s.dev.blame(n.Op.Kind(), err)
-			return fmt.Errorf("rocm: %v: %w", n, err)
+		cost := 0.0
+		for _, n := range nodes[i:to] {
+			cost += costOf(n)
 		}
-		for i := before; i < len(r.steps); i++ {
-			r.steps[i].weight = costOf(n) / float64(len(r.steps)-before)
+		for k := before; k < len(r.steps); k++ {
+			r.steps[k].weight = cost / float64(len(r.steps)-before)
 		}
+		i = to
 	}
 	p.bufs, p.nodes, p.faults = r.bufs, r.nodes, r.faults
 	if len(r.steps) == 0 {
@@ -89,6 +102,23 @@ func (p *program) record(r *recorder) error {
 		return err
 	}
 	return p.write(r.steps)
+}
+
+// node makes the launches of a node by itself.
+func (r *recorder) node(n *tensor.Tensor) error {
+	for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
+		if _, err := r.address(t); err != nil { // also of what a kernel would not touch
+			return err
+		}
+	}
+	if n.Shape.Elems() == 0 {
+		return nil
+	}
+	if err := kernels[n.Op.Kind()].record(r, n); err != nil {
+		r.s.dev.blame(n.Op.Kind(), err)
+		return fmt.Errorf("rocm: %v: %w", n, err)
+	}
+	return nil
 }
 
 // memory allocates scratch memory, and puts its addresses into the parameters.

@@ -25,8 +25,8 @@ type recorder struct {
 	scratch int64 // bytes that are needed
 	faults  int   // slot for faults, or -1
 
-	parts     area // scratch memory for attention over parts of the cells
-	partsSize int64
+	kept  []kept // other forms of factors of products
+	spare []area // scratch memory that held such
 }
 
 // step is a launch.
@@ -77,6 +77,7 @@ type push struct {
 	r       *recorder
 	data    []byte
 	scratch []int
+	writes  []span
 	err     error
 }
 
@@ -85,40 +86,52 @@ func (r *recorder) push() *push { return &push{r: r} }
 // in adds the addresses of tensors that are read, 0 where one is absent.
 func (p *push) in(ts ...*tensor.Tensor) *push {
 	for _, t := range ts {
-		p.outAt(t, 0)
+		p.u64(p.address(t))
 	}
 	return p
 }
 
-// out adds the address of a tensor that is written.
+func (p *push) address(t *tensor.Tensor) uint64 {
+	a, err := p.r.address(t)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	return a
+}
+
+// out adds the address of a tensor that is written, 0 if it is absent.
 func (p *push) out(t *tensor.Tensor) *push { return p.outAt(t, 0) }
 
 // outAt is out for the part of t that begins at offset bytes.
 func (p *push) outAt(t *tensor.Tensor, offset int) *push {
-	a, err := p.r.address(t)
-	if err != nil && p.err == nil {
-		p.err = err
+	a := p.address(t)
+	if a != 0 {
+		p.writes = append(p.writes, span{a + uint64(offset), a + uint64(t.Bytes())})
 	}
 	return p.u64(a + uint64(offset))
 }
 
 // area is a piece of the program's scratch memory: it holds nothing from one submit to the next.
-type area struct{ at int64 }
+type area struct{ at, size int64 }
 
 // area reserves scratch memory for results between two launches, aligned as tensors are.
 func (r *recorder) area(size int64) area {
-	a := area{r.scratch}
+	a := area{r.scratch, size}
 	r.scratch += (size + alignment - 1) &^ (alignment - 1)
 	return a
 }
 
 // inArea adds the address of scratch memory that is read; outArea of such that is written.
-func (p *push) inArea(a area) *push {
+func (p *push) inArea(a area) *push  { return p.inAreaAt(a, 0) }
+func (p *push) outArea(a area) *push { return p.inAreaAt(a, 0) }
+
+// inAreaAt adds the address of a place in scratch memory that is read; outAreaAt of one that is written.
+func (p *push) inAreaAt(a area, offset int64) *push {
 	p.scratch = append(p.scratch, len(p.data))
-	return p.u64(uint64(a.at))
+	return p.u64(uint64(a.at + offset))
 }
 
-func (p *push) outArea(a area) *push { return p.inArea(a) }
+func (p *push) outAreaAt(a area, offset int64) *push { return p.inAreaAt(a, offset) }
 
 // faults adds the address of the program's fault gate and, after it, the number that stands for n in it: see
 // fault in common.h. Only ops with indices need it.
@@ -219,6 +232,7 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 		return err
 	}
 	r.steps = append(r.steps, step{kernel: f, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
+	r.overwritten(p.writes)
 	return nil
 }
 

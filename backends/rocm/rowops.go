@@ -71,13 +71,16 @@ func recordSoftMax(r *recorder, n *tensor.Tensor) error {
 	return r.run("softmax", r.rowLocal(n.Shape[0]), nil, p.u32(sp...), groupList(n.Shape.Rows()))
 }
 
-func recordRoPE(r *recorder, n *tensor.Tensor) error {
-	op := n.Op.(tensor.RoPE)
-	x, pos, freq := n.Src[0], n.Src[1], src(n, 2)
-	pairs := int(op.Dims) / 2
+// ropePairs returns how many pairs of a row turn.
+func ropePairs(op tensor.RoPE) int {
 	if op.Mode == tensor.RoPEVision {
-		pairs = int(op.Dims)
+		return int(op.Dims)
 	}
+	return int(op.Dims) / 2
+}
+
+// angles adds what rope.h calls so.
+func (p *push) angles(op tensor.RoPE, pos, freq *tensor.Tensor) *push {
 	// The exponent's first part has so few bits that its product with a pair's number is exact.
 	exponent := math.Log2(float64(op.Base)) * 2 / float64(op.Dims)
 	hi := float64(math.Float32frombits(math.Float32bits(float32(exponent)) &^ 0xfff))
@@ -96,16 +99,23 @@ func recordRoPE(r *recorder, n *tensor.Tensor) error {
 			size *= 1 + 0.1*math.Log(1/float64(op.Scale))
 		}
 	}
-	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).i(pairs).step(pos, 0).step(freq, 0)
+	p.i(ropePairs(op)).step(pos, 0).step(freq, 0)
 	p.f32(float32(hi), float32(exponent-hi), float32(stretch), op.YaRN.ExtFactor, float32(low), float32(ramp), float32(size))
-	sp := spec{uint32(n.Type), uint32(op.Mode), flag(yarn), flag(freq != nil), flag(op.Inverse)}
+	p.u32(uint32(op.Mode), flag(yarn), flag(freq != nil), flag(op.Inverse))
 	end := int32(0)
 	for _, s := range op.Sections {
 		end += s
-		sp = append(sp, uint32(max(end, 0)))
+		p.u32(uint32(max(end, 0)))
 	}
-	width := n.Shape[0] - pairs
-	return r.run("rope", elementGroup, nil, p.u32(sp...), r.linear(width*n.Shape.Rows(), elementGroup))
+	return p
+}
+
+func recordRoPE(r *recorder, n *tensor.Tensor) error {
+	op := n.Op.(tensor.RoPE)
+	x, pos, freq := n.Src[0], n.Src[1], src(n, 2)
+	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).angles(op, pos, freq).u32(uint32(n.Type))
+	width := n.Shape[0] - ropePairs(op)
+	return r.run("rope", elementGroup, nil, p, r.linear(width*n.Shape.Rows(), elementGroup))
 }
 
 // yarnRamp returns where the pairs begin that are stretched in part, and over how many they go. Source: arXiv:2309.00071.

@@ -1,6 +1,7 @@
 #pragma once
 #include "dequant.h"
 #include "math.h"
+#include "wide.h"
 // What kernels of attention share.
 
 // KERNEL_BUSY is KERNEL for one of which at least n waves should find room in a unit of the card at a time.
@@ -19,37 +20,11 @@ template <u32 N, u32 I = 0, class F> FN void unrolled(F&& f) {
 	}
 }
 
-// Words are 16 bytes, which are loaded and stored at once. Halves are converted by instructions where there are such: the values are
-// those of fromF16 and toF16.
-#if defined(__AMDGCN__)
-typedef u32 Words __attribute__((ext_vector_type(4)));
-FN float halfValue(u32 h) { return float(__builtin_bit_cast(_Float16, u16(h))); }
-FN u32 halfBits(float x) { return u32(__builtin_bit_cast(u16, _Float16(x))); }
-#else
-struct alignas(16) Words {
-	u32 x, y, z, w;
-};
-FN float halfValue(u32 h) { return fromF16(h & 0xffffu); }
-FN u32 halfBits(float x) { return toF16(x); }
-#endif
+FN Words4 loadWords(u64 at) { return U32x4(at).v; }
 
-FN Words words(u32 x, u32 y, u32 z, u32 w) {
-	Words r;
-	r.x = x;
-	r.y = y;
-	r.z = z;
-	r.w = w;
-	return r;
+FN Words4 bitsOf(float x, float y, float z, float w) {
+	return words4(__float_as_uint(x), __float_as_uint(y), __float_as_uint(z), __float_as_uint(w));
 }
-
-FN Words loadWords(u64 at) { return At<Words>(at).v; }
-
-FN Words bitsOf(float x, float y, float z, float w) {
-	return words(__float_as_uint(x), __float_as_uint(y), __float_as_uint(z), __float_as_uint(w));
-}
-
-// pair puts two halves into a word.
-FN u32 pair(float lo, float hi) { return halfBits(lo) | halfBits(hi) << 16; }
 
 // expQuick is within 1e-6 for what becomes a weight: x is 0 or less.
 FN float expQuick(float x) { return exp2f(x * 1.44269504f); }
@@ -63,13 +38,13 @@ FN float dotHalves(u32 a, u32 b, float c) {
 }
 #else
 FN float dotHalves(u32 a, u32 b, float c) {
-	return fmaf(halfValue(a >> 16), halfValue(b >> 16), fmaf(halfValue(a & 0xffffu), halfValue(b & 0xffffu), c));
+	return fmaf(highHalf(a), highHalf(b), fmaf(lowHalf(a), lowHalf(b), c));
 }
 #endif
 
-// Eight is elements i to i+7 of a packed row, for i a multiple of 8: many are loaded before the first is taken apart. Rows of floats
+// Row8 is elements i to i+7 of a packed row, for i a multiple of 8: many are loaded before the first is taken apart. Rows of floats
 // begin at multiples of 16 bytes.
-template <u32 T> struct Eight {
+template <u32 T> struct Row8 {
 	vec4 lo, hi;
 	FN void load(u64 row, u32 i) {
 		u32 e = elemsOf(T);
@@ -85,38 +60,38 @@ template <u32 T> struct Eight {
 	}
 };
 
-template <> struct Eight<T_F32> {
-	Words lo, hi;
+template <> struct Row8<T_F32> {
+	Words4 lo, hi;
 	FN void load(u64 row, u32 i) {
 		lo = loadWords(row + 4 * u64(i));
 		hi = loadWords(row + 4 * u64(i) + 16);
 	}
 	FN void get(float* x) {
-		u32 w[8] = {lo.x, lo.y, lo.z, lo.w, hi.x, hi.y, hi.z, hi.w};
-		UNROLL for (u32 j = 0; j < 8; j++) x[j] = __uint_as_float(w[j]);
-	}
-};
-
-template <> struct Eight<T_F16> {
-	Words v;
-	FN void load(u64 row, u32 i) { v = loadWords(row + 2 * u64(i)); }
-	FN void get(float* x) {
-		u32 w[4] = {v.x, v.y, v.z, v.w};
 		UNROLL for (u32 j = 0; j < 4; j++) {
-			x[2 * j] = halfValue(w[j] & 0xffffu);
-			x[2 * j + 1] = halfValue(w[j] >> 16);
+			x[j] = __uint_as_float(lo[j]);
+			x[j + 4] = __uint_as_float(hi[j]);
 		}
 	}
 };
 
-template <> struct Eight<T_BF16> {
-	Words v;
+template <> struct Row8<T_F16> {
+	Words4 v;
 	FN void load(u64 row, u32 i) { v = loadWords(row + 2 * u64(i)); }
 	FN void get(float* x) {
-		u32 w[4] = {v.x, v.y, v.z, v.w};
 		UNROLL for (u32 j = 0; j < 4; j++) {
-			x[2 * j] = __uint_as_float(w[j] << 16);
-			x[2 * j + 1] = __uint_as_float(w[j] & 0xffff0000u);
+			x[2 * j] = lowHalf(v[j]);
+			x[2 * j + 1] = highHalf(v[j]);
+		}
+	}
+};
+
+template <> struct Row8<T_BF16> {
+	Words4 v;
+	FN void load(u64 row, u32 i) { v = loadWords(row + 2 * u64(i)); }
+	FN void get(float* x) {
+		UNROLL for (u32 j = 0; j < 4; j++) {
+			x[2 * j] = __uint_as_float(v[j] << 16);
+			x[2 * j + 1] = __uint_as_float(v[j] & 0xffff0000u);
 		}
 	}
 };
@@ -126,7 +101,7 @@ struct __attribute__((packed, aligned(2))) Codes {
 	u32 lo, hi;
 };
 
-template <> struct Eight<T_Q8_0> {
+template <> struct Row8<T_Q8_0> {
 	u32 lo, hi, d;
 	FN void load(u64 row, u32 i) {
 		u64 b = row + u64(i / 32) * 34;
@@ -136,7 +111,7 @@ template <> struct Eight<T_Q8_0> {
 		d = u32(U16(b).v);
 	}
 	FN void get(float* x) {
-		float s = halfValue(d);
+		float s = lowHalf(d);
 		ivec4 a = signed4(lo), b = signed4(hi);
 		int c[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
 		UNROLL for (u32 j = 0; j < 8; j++) x[j] = s * float(c[j]);
@@ -144,13 +119,13 @@ template <> struct Eight<T_Q8_0> {
 };
 
 // halvesOf returns eight elements as halves.
-template <u32 T> FN Words halvesOf(Eight<T>& x) {
+template <u32 T> FN Words4 halvesOf(Row8<T>& x) {
 	float e[8];
 	x.get(e);
-	return words(pair(e[0], e[1]), pair(e[2], e[3]), pair(e[4], e[5]), pair(e[6], e[7]));
+	return words4(halves(e[0], e[1]), halves(e[2], e[3]), halves(e[4], e[5]), halves(e[6], e[7]));
 }
 
-template <> FN Words halvesOf<T_F16>(Eight<T_F16>& x) { return x.v; }
+template <> FN Words4 halvesOf<T_F16>(Row8<T_F16>& x) { return x.v; }
 
 // choose takes values, so that arrays of which it chooses stay in registers.
 FN float choose(bool yes, float a, float b) { return yes ? a : b; }

@@ -36,7 +36,7 @@ struct Params {
 			}
 			NO_UNROLL for (u32 turn = 0; turn < TURNS; turn++) {
 				u32 u = sub + 8 * turn;
-				Eight<TK> x[4];
+				Row8<TK> x[4];
 				UNROLL for (u32 r = 0; r < 4; r++) x[r].load(k + u64(min_(first + from + r, last - 1)) * ks[2], 8 * min_(u, UNITS - 1));
 				if (u < UNITS) multiply(x, u, part);
 			}
@@ -50,7 +50,7 @@ struct Params {
 	}
 
 	// multiply adds to part the products of the queries with unit u of four rows.
-	FN void multiply(Eight<TK>* x, u32 u, float (*part)[4]) {
+	FN void multiply(Row8<TK>* x, u32 u, float (*part)[4]) {
 		float e[4][8];
 		UNROLL for (u32 r = 0; r < 4; r++) x[r].get(e[r]);
 		UNROLL for (u32 g = 0; g < G; g++) {
@@ -75,8 +75,8 @@ struct Params {
 			u32 r = min_(row0 + g, rows - 1), h = headOf(kvHead, r), t = r / share;
 			u64 from = q + u64(h) * qs[1] + u64(t) * qs[2] + u64(stream) * qs[3];
 			for (u32 i = lid; i < DK / 4; i += LOCAL) {
-				Words w = loadWords(from + 16 * u64(i));
-				query[g * (DK / 4) + i] = vec4(__uint_as_float(w.x), __uint_as_float(w.y), __uint_as_float(w.z), __uint_as_float(w.w)) * scale;
+				Words4 w = loadWords(from + 16 * u64(i));
+				query[g * (DK / 4) + i] = vec4(__uint_as_float(w[0]), __uint_as_float(w[1]), __uint_as_float(w[2]), __uint_as_float(w[3])) * scale;
 			}
 			hide[g] = mask + u64(t) * ms[1] + u64(h % mn2) * ms[2] + u64(stream % mn3) * ms[3];
 			slopes[g] = ALIBI ? slopeOf(h, pow2, bias) : 1.0f;
@@ -120,7 +120,7 @@ struct Params {
 			for (u32 from = 0; from < n; from += AHEAD * per) {
 				UNROLL for (u32 i = 0; i < VC; i++) {
 					u32 unit = at + i * WAVE;
-					Eight<TV> x[AHEAD];
+					Row8<TV> x[AHEAD];
 					UNROLL for (u32 u = 0; u < AHEAD; u++) {
 						x[u].load(vHead + u64(base + min_(from + u * per + mine, n - 1)) * vs[2], 8 * min_(unit, VT - 1));
 					}

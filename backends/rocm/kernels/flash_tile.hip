@@ -19,8 +19,8 @@ constexpr u32 AHEAD = (VROWS * (DV / 8) + LOCAL - 1) / LOCAL; // pieces of v tha
 // Weights of halves are raised: what is a thousandth of the greatest counts if there are thousands, and should keep its digits.
 constexpr float RAISE = HALF ? 4096.0f : 1.0f;
 
-static __shared__ Words query[BR * KLINE];
-static __shared__ Words tile[TILE];
+static __shared__ Words4 query[BR * KLINE];
+static __shared__ Words4 tile[TILE];
 static __shared__ u32 weights[BR * WLINE];
 static __shared__ u32 visible[2][LOCAL / 32][2]; // bits of the cells that some query sees, by wave
 
@@ -37,7 +37,7 @@ struct Params {
 	// mac adds the products of one or two pairs of numbers.
 	FN float mac(u32 a, u32 b, float c) { return HALF ? dotHalves(a, b, c) : fmaf(__uint_as_float(a), __uint_as_float(b), c); }
 
-	FN float mac4(Words a, Words b, float c) { return mac(a.w, b.w, mac(a.z, b.z, mac(a.y, b.y, mac(a.x, b.x, c)))); }
+	FN float mac4(Words4 a, Words4 b, float c) { return mac(a[3], b[3], mac(a[2], b[2], mac(a[1], b[1], mac(a[0], b[0], c)))); }
 
 	// cellOf returns the cell of a tile that is number j of a thread's: two in a row where their weights share a word. placeOf returns
 	// which row of shared memory has it.
@@ -45,7 +45,7 @@ struct Params {
 	FN u32 placeOf(u32 c) { return HALF ? c % 32 / 2 + c % 2 * 16 + c / 32 * 32 : c; }
 
 	// put stores eight elements as words of halves or of F32.
-	template <u32 T> FN void put(Words* to, Eight<T>& x) {
+	template <u32 T> FN void put(Words4* to, Row8<T>& x) {
 		if (HALF) {
 			*to = halvesOf<T>(x);
 			return;
@@ -59,7 +59,7 @@ struct Params {
 	FN void putQueries(u32 kvHead, u32 stream, u32 row0) {
 		for (u32 i = threadIdx.x; i < BR * (DK / 8); i += LOCAL) {
 			u32 r = min_(row0 + i / (DK / 8), share * tokens - 1);
-			Eight<T_F32> x;
+			Row8<T_F32> x;
 			x.load(q + u64(headOf(kvHead, r)) * qs[1] + u64(r / share) * qs[2] + u64(stream) * qs[3], 8 * (i % (DK / 8)));
 			put<T_F32>(query + i / (DK / 8) * KLINE + i % (DK / 8) * (HALF ? 1 : 2), x);
 		}
@@ -68,7 +68,7 @@ struct Params {
 	FN void putKeys(u64 k, u32 begin) {
 		constexpr u32 all = BC * (DK / 8), some = HALF ? 4 : 2; // loads under way
 		for (u32 from = threadIdx.x; from < all; from += some * LOCAL) {
-			Eight<TK> x[some];
+			Row8<TK> x[some];
 			UNROLL for (u32 n = 0; n < some; n++) {
 				u32 i = min_(from + n * LOCAL, all - 1);
 				x[n].load(k + u64(min_(begin + i / (DK / 8), cells - 1)) * ks[2], 8 * (i % (DK / 8)));
@@ -82,7 +82,7 @@ struct Params {
 
 	// Values are eight elements of one cell, or of two as they lie in memory.
 	struct Values {
-		Eight<TV> first, second;
+		Row8<TV> first, second;
 	};
 
 	FN void getValues(u64 v, u32 begin, Values* x) {
@@ -95,16 +95,16 @@ struct Params {
 
 	// putValues stores them, and zeros for cells that nobody sees: these may be anything.
 	FN void putValues(Values* x, u32 low, u32 high) {
-		Words none = words(0, 0, 0, 0);
+		Words4 none = words4(0, 0, 0, 0);
 		UNROLL for (u32 n = 0; n < AHEAD; n++) {
 			u32 i = threadIdx.x + n * LOCAL, c = i / (DV / 8), cell = HALF ? 2 * c : c;
 			if (i >= VROWS * (DV / 8)) continue;
 			u32 seen = (cell < 32 ? low >> cell : high >> (cell - 32)) & 3u;
-			Words* to = tile + 2 * i;
+			Words4* to = tile + 2 * i;
 			if (HALF) {
-				Words a = (seen & 1u) != 0 ? halvesOf<TV>(x[n].first) : none, b = (seen & 2u) != 0 ? halvesOf<TV>(x[n].second) : none;
-				to[0] = words(lows(a.x, b.x), highs(a.x, b.x), lows(a.y, b.y), highs(a.y, b.y));
-				to[1] = words(lows(a.z, b.z), highs(a.z, b.z), lows(a.w, b.w), highs(a.w, b.w));
+				Words4 a = (seen & 1u) != 0 ? halvesOf<TV>(x[n].first) : none, b = (seen & 2u) != 0 ? halvesOf<TV>(x[n].second) : none;
+				to[0] = words4(lows(a[0], b[0]), highs(a[0], b[0]), lows(a[1], b[1]), highs(a[1], b[1]));
+				to[1] = words4(lows(a[2], b[2]), highs(a[2], b[2]), lows(a[3], b[3]), highs(a[3], b[3]));
 				continue;
 			}
 			float e[8];
@@ -157,7 +157,7 @@ struct Params {
 			putKeys(kHead, begin);
 			__syncthreads();
 			_Pragma("unroll 2") for (u32 w = 0; w < KLINE - 1; w++) {
-				Words a[RT], b[CT];
+				Words4 a[RT], b[CT];
 				UNROLL for (u32 i = 0; i < RT; i++) a[i] = query[(ty + 16 * i) * KLINE + w];
 				UNROLL for (u32 j = 0; j < CT; j++) b[j] = tile[(tx + 16 * j) * KLINE + w];
 				UNROLL for (u32 i = 0; i < RT; i++) {
@@ -171,7 +171,7 @@ struct Params {
 				UNROLL for (u32 j = 0; j < DT; j++) acc[i][j] *= keep;
 				u32* to = weights + (ty + 16 * i) * WLINE + tx;
 				UNROLL for (u32 j = 0; j < CT; j += HALF ? 2 : 1) {
-					if (HALF) to[8 * j] = pair(s[i][j] * RAISE, s[i][(j + 1) % CT] * RAISE);
+					if (HALF) to[8 * j] = halves(s[i][j] * RAISE, s[i][(j + 1) % CT] * RAISE);
 					else to[16 * j] = __float_as_uint(s[i][j]);
 				}
 			}

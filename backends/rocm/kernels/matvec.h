@@ -1,0 +1,111 @@
+#pragma once
+#include "wide.h"
+#include "round.h"
+#include "gate.h"
+// What matrix-vector kernels share: SPLIT waves have ROWS rows of a, or as many of a and of a2 each, for COLS rows of b.
+//
+// What limits them is memory, and so how many bytes are under way: a thread loads BLOCKS pieces of each of its rows before it multiplies
+// any. Several rows to a wave share what is loaded of b. Where there are too few rows for all of a card's waves, SPLIT waves share the
+// length of a row.
+
+// EACH is how many rows of weights a wave reads.
+constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
+
+// What waves tell each other: sums of the parts of rows, and results that are to be rounded.
+static __shared__ float parts[SPLIT > 1 ? LOCAL / 32 * EACH * COLS : 1];
+static __shared__ float results[ROUND ? 32 : 1];
+
+// Work is what a wave has to do, and its sums.
+struct Work {
+	u64 rows[EACH];
+	float sums[EACH * COLS];
+	u32 row0, col0; // of the result
+	u32 xrow0;      // of b
+	bool on;
+};
+
+struct Product {
+	u64 a, a2;
+	u64 x, scales;     // b: bytes and scales, or F32 and 0
+	u64 add;           // to the result, or 0
+	u64 ids, faults;   // of experts: then a is chosen for each row of the result
+	u32 node, pad;
+	u64 dst;
+	u64 roundTo, roundScales; // with ROUND, where the result is stored rounded
+	u32 m, n, k;       // rows of a and of b, and how long they are
+	u32 astep, bstep, addStep;
+	u32 groups, passes; // blocks for the rows of a, and how often they go on to other rows
+	u32 experts, estep, used, bused, is0, is1; // bused: rows of b for a token, used or 1
+	u32 act, oai;
+	float alpha, limit; // of the gate
+
+	FN u32 part() const { return WAVE_ID % SPLIT; }
+
+	// begin finds the rows of a pass.
+	FN void begin(Work& w, u32 pass) {
+		u32 g = linearGroup();
+		w.row0 = ((g % groups * passes + pass) * (WAVES / SPLIT) + WAVE_ID / SPLIT) * ROWS;
+		w.col0 = w.xrow0 = g / groups * COLS;
+		w.on = w.row0 < m && w.col0 < n;
+		UNROLL for (u32 i = 0; i < EACH * COLS; i++) w.sums[i] = 0.0f;
+		if (!w.on) return;
+		u64 plane = 0;
+		if (ids != 0) {
+			u32 j = w.col0 % used, t = w.col0 / used;
+			int id = I32(ids + u64(j) * is0 + u64(t) * is1).v;
+			if (id < 0 || id >= int(experts)) {
+				if (LANE == 0) fault(faults, node, i64(id), experts);
+				w.on = false;
+				return;
+			}
+			plane = u64(id) * estep;
+			w.xrow0 = t * bused + j % bused;
+		}
+		UNROLL for (u32 r = 0; r < ROWS; r++) {
+			u64 to = plane + u64(min_(w.row0 + r, m - 1)) * astep;
+			w.rows[r] = a + to;
+			if (GATE) w.rows[EACH - ROWS + r] = a2 + to;
+		}
+	}
+
+	// xrow returns which row of b is a wave's c-th.
+	FN u64 xrow(const Work& w, u32 c) const { return ids != 0 ? w.xrow0 : min_(w.xrow0 + c, n - 1); }
+
+	// end adds up over threads and over the waves of a row, and stores the results. All threads of the block call it.
+	FN void end(Work& w) {
+		UNROLL for (u32 i = 0; i < EACH * COLS; i++) w.sums[i] = waveSum(w.sums[i]);
+		if (SPLIT > 1) {
+			__syncthreads(); // what the last pass has read
+			if (LANE == 0) {
+				UNROLL for (u32 i = 0; i < EACH * COLS; i++) parts[WAVE_ID * EACH * COLS + i] = w.sums[i];
+			}
+			__syncthreads();
+			if (part() != 0) return;
+			UNROLL for (u32 i = 0; i < EACH * COLS; i++) {
+				UNROLL for (u32 p = 1; p < SPLIT; p++) w.sums[i] += parts[(WAVE_ID + p) * EACH * COLS + i];
+			}
+		}
+		if (!w.on) return;
+		UNROLL for (u32 c = 0; c < COLS; c++) {
+			UNROLL for (u32 r = 0; r < ROWS; r++) {
+				u32 i = w.row0 + r, j = w.col0 + c;
+				if (LANE != c * ROWS + r || i >= m || j >= n) continue;
+				float s = w.sums[r * COLS + c];
+				if (GATE) s = gated(act, oai != 0, alpha, limit, s, w.sums[(EACH - ROWS + r) * COLS + c]);
+				if (add != 0) s += F32(add + u64(j) * addStep + 4 * u64(i)).v;
+				F32(dst + 4 * (u64(i) + u64(m) * j)).v = s;
+				if (ROUND) results[i % 32] = s;
+			}
+		}
+	}
+
+	// finish rounds what the passes of a block have stored: 32 rows.
+	FN void finish() {
+		if (!ROUND) return;
+		__syncthreads();
+		if (WAVE_ID != 0) return;
+		u32 i = 4 * (LANE % 8);
+		Floats4 v = floats4(results[i], results[i + 1], results[i + 2], results[i + 3]);
+		round32(v, roundTo, roundScales, linearGroup() * 8 + LANE % 8, LANE < 8 && linearGroup() < groups);
+	}
+};

@@ -1,0 +1,179 @@
+//go:build linux && (amd64 || arm64) && (cgo || rocm)
+
+package rocm
+
+import "github.com/tenon-go/tenon/tensor"
+
+// maxVecs is how many rows of b a matrix-vector kernel takes.
+const maxVecs = 8
+
+// wide reports whether rows of t can be read in words of 16 bytes: its elements are packed, and it and its rows begin at
+// multiples of 16. Tensors that are no views begin at those of alignment.
+func wide(t *tensor.Tensor) bool {
+	elems, size := t.Type.Block()
+	return t.Offset%16 == 0 && (t.Stride[0] == size || t.Shape[0] <= elems) && rowsAt(t, 16)
+}
+
+// rowsAt reports whether rows of t begin at multiples of align.
+func rowsAt(t *tensor.Tensor, align int) bool {
+	for d := 1; d < len(t.Shape); d++ {
+		if t.Shape[d] > 1 && t.Stride[d]%align != 0 {
+			return false
+		}
+	}
+	return t.Offset%align == 0
+}
+
+// evenRows reports whether blocks of t can be read by blockAt: rows of some types begin at multiples of 16, of others of 4 or 2.
+func evenRows(t *tensor.Tensor) bool {
+	elems, size := t.Type.Block()
+	if t.Stride[0] != size && t.Shape[0] > elems {
+		return false
+	}
+	align := 4
+	switch t.Type {
+	case tensor.Q4_K, tensor.Q5_K:
+		align = 16
+	case tensor.Q4_0, tensor.IQ4_NL, tensor.Q5_0, tensor.Q8_0, tensor.Q3_K, tensor.Q6_K:
+		align = 2
+	case tensor.MXFP4:
+		align = 1
+	}
+	return rowsAt(t, align)
+}
+
+// flat reports whether t has rows and nothing above them.
+func flat(t *tensor.Tensor) bool { return t.Shape[2] == 1 && t.Shape[3] == 1 }
+
+// maxChoices is how many of experts' rows matvec computes one by one: of more, some share an expert.
+const maxChoices = 64
+
+// matVec returns the matrix-vector kernel for p, or "".
+func (p *product) matVec() string {
+	a, b := p.a, p.b
+	switch {
+	case b.Type != tensor.F32 || !wide(b) || a.Shape[0] != b.Shape[0] || a.Shape[0] == 0:
+		return ""
+	case p.ids == nil && (b.Shape[1] > maxVecs || !flat(a) || !flat(b)):
+		return ""
+	case p.ids != nil && (p.columns() > maxChoices && p.manyEach() || a.Shape[3] != 1 || !b.Contiguous()):
+		return ""
+	case p.a2 != nil && (p.a2.Type != a.Type || p.a2.Stride != a.Stride):
+		return ""
+	case p.addend != nil && (p.addend.Type != tensor.F32 || !p.addend.Contiguous() || p.addend.Shape[0] != p.n.Shape[0] || !flat(p.addend)):
+		return ""
+	}
+	if a.Type.Quantized() && !p.exact && evenRows(a) && (p.a2 == nil || evenRows(p.a2)) {
+		return "matvec"
+	}
+	_, size := a.Type.Block()
+	packed := a.Stride[0] == size && (p.a2 == nil || p.a2.Offset%16 == 0 || a.Type.Quantized())
+	if packed && a.Shape[0]%8 == 0 && (a.Type.Quantized() || wide(a)) {
+		return "matvec_f"
+	}
+	return ""
+}
+
+// rounded returns b as blocks of 32 signed bytes, and where the scales of the blocks begin.
+func (r *recorder) rounded(b *tensor.Tensor) (area, int64, error) {
+	elems := int64(b.Shape.Elems())
+	at, err := r.keep(formQ8, b, elems+elems/2, func(to area) error {
+		width := b.Shape[0] / 32
+		blocks := width * b.Shape.Rows()
+		p := r.push().in(b).outArea(to).outAreaAt(to, elems).i(blocks, width, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3)
+		return r.run("round_rows", elementGroup, nil, p, r.linear(8*blocks, elementGroup))
+	})
+	return at, elems, err
+}
+
+// vecTile is how a matrix-vector kernel divides its work: rows of b and of a for a wave, pieces of a row that a thread loads at a time,
+// waves that share a row, waves in a block, and how often a block goes on to other rows.
+type vecTile struct{ cols, rows, blocks, split, waves, passes int }
+
+// busyWaves is about how many waves a large card runs at a time, some for each of its 4 times 100 to 300 schedulers.
+const busyWaves = 4096
+
+// vecTile chooses so that many bytes are under way: see matvec.h.
+func (r *recorder) vecTile(p *product, kernel string) vecTile {
+	wave := r.s.dev.phys.Wave
+	t := vecTile{cols: p.b.Shape[1], rows: 1, blocks: 2, split: 1, waves: 256 / wave, passes: 1}
+	if p.ids != nil {
+		t.cols = 1
+	}
+	t.cols = min(power(t.cols), maxVecs) // so that there are few kernels to compile
+	piece := 32
+	if kernel == "matvec_f" {
+		piece = 8
+		t.cols = min(t.cols, 4)
+		if t.cols <= 2 && p.a2 == nil {
+			t.rows = 2
+		}
+	}
+	if t.cols > 4 || kernel == "matvec_f" && p.a.Type.Quantized() {
+		t.blocks = 1
+	}
+	// Few rows leave waves idle: then some share a row, as long as each thread has a piece of it.
+	waves := ceilDiv(p.n.Shape[0], t.rows) * ceilDiv(p.columns(), t.cols)
+	for t.split < 4 && waves*t.split < busyWaves && p.a.Shape[0] > piece*wave*t.split {
+		t.split *= 2
+	}
+	return t
+}
+
+// roundsGate is how many rows the block has that rounds them.
+const roundsGate = 32
+
+func (r *recorder) recordMatVec(p *product) error {
+	kernel := p.matVec()
+	n, a, b := p.n, p.a, p.b
+	m, cols, wave := n.Shape[0], p.columns(), r.s.dev.phys.Wave
+	t := r.vecTile(p, kernel)
+	ps := r.push().in(a, p.a2)
+	if kernel == "matvec" {
+		x, scales, err := r.rounded(b)
+		if err != nil {
+			return err
+		}
+		ps.inArea(x).inAreaAt(x, scales)
+	} else {
+		ps.in(b).u64(0)
+	}
+	ps.in(p.addend, p.ids)
+	if p.ids != nil {
+		ps.faults(n)
+	} else {
+		ps.u64(0).u32(0, 0)
+	}
+	ps.out(n)
+	var round *rounding
+	if kernel == "matvec" && p.a2 != nil && p.ids == nil && cols == 1 && m%roundsGate == 0 {
+		// The next product wants the gated rows rounded: 32 of them are a block's.
+		round = r.roundTo(ps, n)
+		t.split, t.waves = 1, 512/wave
+		t.passes = roundsGate / (t.rows * t.waves)
+	} else {
+		ps.u64(0).u64(0)
+	}
+	groups, colGroups := ceilDiv(m, t.rows*t.waves/t.split*t.passes), ceilDiv(cols, t.cols)
+	ps.i(m, cols, a.Shape[0]).step(a, 1).i(b.Stride[1], addStepOf(p.addend), groups, t.passes)
+	if p.ids != nil {
+		ps.i(a.Shape[2]).step(a, 2).i(n.Shape[1], b.Shape[1]).step(p.ids, 0, 1)
+	} else {
+		ps.i(0, 0, 0, 0, 0, 0)
+	}
+	ps.u32(uint32(p.glu.Act), flag(p.glu.OAI)).f32(p.glu.Alpha, p.glu.Limit)
+	sp := spec{uint32(a.Type), uint32(t.cols), uint32(t.rows), flag(p.a2 != nil), uint32(t.blocks), uint32(t.split), flag(round != nil)}
+	if err := r.run(kernel, t.waves*wave, sp, ps, groupList(groups*colGroups)); err != nil {
+		return err
+	}
+	round.done(r)
+	return nil
+}
+
+// addStepOf is how many bytes lie from what is added to a row of b to the next, 0 for a bias.
+func addStepOf(t *tensor.Tensor) int {
+	if t == nil || t.Shape[1] == 1 {
+		return 0
+	}
+	return t.Stride[1]
+}
