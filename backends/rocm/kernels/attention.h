@@ -4,10 +4,6 @@
 #include "wide.h"
 // What kernels of attention share.
 
-// KERNEL_BUSY is KERNEL for one of which at least n waves should find room in a unit of the card at a time.
-#define KERNEL_BUSY(name, n) \
-	extern "C" __global__ void __launch_bounds__(LOCAL, n) tenon_##name(Params params) { params.run(); }
-
 // unrolled calls f for the numbers below N, each of which is a constant to it.
 template <u32 I> struct Number {
 	FN constexpr operator u32() const { return I; }
@@ -32,7 +28,7 @@ FN float expQuick(float x) { return exp2f(x * 1.44269504f); }
 // dotHalves adds the products of two pairs of halves to c.
 #if defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__) || defined(__gfx1030__) || defined(__gfx1031__) || \
 	defined(__gfx1032__) || defined(__gfx1034__) || defined(__gfx1035__) || defined(__gfx1036__) || defined(__GFX11__)
-typedef _Float16 Halves __attribute__((ext_vector_type(2)));
+typedef _Float16 Halves __attribute__((vector_size(4)));
 FN float dotHalves(u32 a, u32 b, float c) {
 	return __builtin_amdgcn_fdot2(__builtin_bit_cast(Halves, a), __builtin_bit_cast(Halves, b), c, false);
 }

@@ -3,6 +3,7 @@
 // that what neighbours load lies side by side; then a thread has the weights of a cell, and next some elements of a row of v.
 // With SPLIT, blocks have parts of the cells, and flash_merge adds up what they store.
 // constants: TK TV DK DV G SPLIT
+#define BUSY 3
 #include "common.h"
 #include "attention.h"
 
@@ -187,4 +188,4 @@ struct Params {
 	}
 };
 
-KERNEL_BUSY(flash_rows, 3)
+KERNEL(flash_rows)

@@ -5,6 +5,7 @@
 // Where k and v are halves, so are queries and weights, and products are taken two at a time; sums are not. Otherwise all is F32.
 // With SPLIT, blocks have parts of the cells, and flash_merge adds up what they store.
 // constants: TK TV DK DV BR BC SPLIT
+#define BUSY 2
 #include "common.h"
 #include "attention.h"
 
@@ -248,4 +249,4 @@ struct Params {
 	}
 };
 
-KERNEL_BUSY(flash_tile, 2)
+KERNEL(flash_tile)

@@ -3,8 +3,8 @@
 // memory gives is what is under way at a time.
 
 #if defined(__AMDGCN__)
-typedef u32 Words4 __attribute__((ext_vector_type(4)));
-typedef float Floats4 __attribute__((ext_vector_type(4)));
+typedef u32 Words4 __attribute__((vector_size(16)));
+typedef float Floats4 __attribute__((vector_size(16)));
 #else
 template <class T> struct alignas(16) Four {
 	T v[4];
