@@ -26,12 +26,13 @@ type program struct {
 	nodes    []*tensor.Tensor
 	faults   int // slot, or -1
 
-	weight float64       // about what a run costs
-	took   time.Duration // of a run, or 0
-	begun  time.Time
-	value  uint64 // the number of the last run's last piece
-	waited bool   // for the last run
-	closed bool
+	weights []float64     // about what each launch costs
+	weight  float64       // and all of them
+	took    time.Duration // of a run, or 0
+	begun   time.Time
+	value   uint64 // the number of the last run's last piece
+	waited  bool   // for the last run
+	closed  bool
 }
 
 // piece is launches in a row, and the graph of them where the runtime has such.
@@ -149,9 +150,10 @@ const maxPieces = 32
 
 // write makes launches of the steps, and cuts them into pieces.
 func (p *program) write(steps []step) error {
-	p.launches = make([]hip.Launch, len(steps))
+	p.launches, p.weights = make([]hip.Launch, len(steps)), make([]float64, len(steps))
 	for i := range steps {
 		st := &steps[i]
+		p.weights[i] = st.weight
 		p.weight += st.weight
 		params := make([]uint64, (len(st.params)+7)/8)
 		for k := range params {
@@ -161,14 +163,33 @@ func (p *program) write(steps []step) error {
 		}
 		p.launches[i] = hip.Launch{Kernel: st.kernel, Grid: st.grid, Block: st.block, Params: params}
 	}
-	each := max(p.s.dev.pieceCost(), p.weight/maxPieces)
+	p.cut(max(p.s.dev.pieceCost(), p.weight/maxPieces))
+	return p.capture()
+}
+
+// cut makes pieces of the launches that cost so much each.
+func (p *program) cut(each float64) {
+	p.pieces = nil
 	sum, from := 0.0, 0
-	for i := range steps {
-		if sum += steps[i].weight; sum >= each || i == len(steps)-1 {
+	for i, w := range p.weights {
+		if sum += w; sum >= each || i == len(p.weights)-1 {
 			p.pieces = append(p.pieces, piece{from: from, to: i + 1})
 			sum, from = 0, i+1
 		}
 	}
+}
+
+// refine cuts a program into more pieces that turned out to take much longer than costs say: on a slow card, or because it is many small
+// launches.
+func (p *program) refine() error {
+	want := min(maxPieces, len(p.launches), int(2*p.took/p.s.dev.slice()))
+	if want < 2*len(p.pieces) || !p.waited {
+		return nil
+	}
+	if err := p.s.with("cutting a program", p.freeGraphs); err != nil {
+		return err
+	}
+	p.cut(p.weight / float64(want))
 	return p.capture()
 }
 
@@ -244,6 +265,9 @@ func (p *program) Submit(ctx context.Context) error {
 	}
 	if len(p.pieces) == 0 {
 		return nil
+	}
+	if err := p.refine(); err != nil {
+		return err
 	}
 	p.begun, p.waited = time.Now(), false
 	group := p.group()
@@ -359,14 +383,20 @@ func (p *program) Close() error {
 
 // free frees what the device holds of the program.
 func (p *program) free() error {
-	var errs []error
-	for _, x := range p.pieces {
-		if x.graph != 0 {
-			errs = append(errs, p.s.rt.DestroyGraph(x.graph))
-		}
-	}
+	err := p.freeGraphs()
 	if p.temp != 0 {
-		errs = append(errs, p.s.rt.Free(p.temp))
+		err = errors.Join(err, p.s.rt.Free(p.temp))
+	}
+	return err
+}
+
+func (p *program) freeGraphs() error {
+	var errs []error
+	for i := range p.pieces {
+		if g := p.pieces[i].graph; g != 0 {
+			errs = append(errs, p.s.rt.DestroyGraph(g))
+			p.pieces[i].graph = 0
+		}
 	}
 	return errors.Join(errs...)
 }

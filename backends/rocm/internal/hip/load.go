@@ -93,13 +93,14 @@ func named(all map[string]*function) []*function {
 	return list
 }
 
-// folders are where ROCm's own packages put libraries that no loader is told of.
+// folders are where libraries may lie: where somebody says, where the loader looks, and where ROCm's own packages put what no loader is
+// told of.
 func folders() []string {
-	dirs := []string{""} // what the loader finds
+	var dirs []string
 	if root := os.Getenv("ROCM_PATH"); root != "" {
 		dirs = append(dirs, filepath.Join(root, "lib"))
 	}
-	return append(dirs, "/opt/rocm/lib")
+	return append(dirs, "", "/opt/rocm/lib")
 }
 
 // open opens a library by name, in the folders in turn.

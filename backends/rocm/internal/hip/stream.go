@@ -158,6 +158,9 @@ func (r *Runtime) Capture(a *Args, s Stream, launches []Launch) (Graph, error) {
 	}
 	var g uintptr
 	if err := r.call(&r.f.hipStreamEndCapture, uintptr(s), uintptr(unsafe.Pointer(&g))); err != nil || failed != nil {
+		if g != 0 {
+			err = errors.Join(err, r.call(&r.f.hipGraphDestroy, g))
+		}
 		return 0, errors.Join(failed, err)
 	}
 	var exec Graph

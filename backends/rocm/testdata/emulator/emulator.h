@@ -86,6 +86,8 @@ void enqueue(Device& d, std::function<int()> what);
 uint64_t enqueued(); // the number of what was enqueued last
 uint64_t done();     // up to which number all is done
 void drain();
+// forget_handles ends all handles of a device.
+void forget_handles(int device);
 
 // red zones round allocations are intact, or the text says whose is not.
 std::string damaged();

@@ -224,6 +224,7 @@ EXPORT int hipMemGetInfo(size_t* free, size_t* total) {
 EXPORT int hipDeviceReset(void) {
 	BEGIN();
 	drain();
+	forget_handles(current_index());
 	std::lock_guard<std::mutex> lock(mu);
 	for (auto it = pieces.begin(); it != pieces.end();) {
 		auto next = std::next(it);

@@ -41,12 +41,16 @@ struct LoadedModule {
 };
 
 // Handles that there are, so that one that was closed is told as such.
+struct Handle {
+	const char* kind;
+	int device;
+};
 std::mutex mu;
-std::map<void*, const char*> handles;
+std::map<void*, Handle> handles;
 
 template <class T> T* made(T* t, const char* kind) {
 	std::lock_guard<std::mutex> lock(mu);
-	handles[t] = kind;
+	handles[t] = {kind, current_index()};
 	counter(kind)++;
 	return t;
 }
@@ -54,7 +58,7 @@ template <class T> T* made(T* t, const char* kind) {
 bool known(void* p, const char* kind) {
 	std::lock_guard<std::mutex> lock(mu);
 	auto it = handles.find(p);
-	return it != handles.end() && !strcmp(it->second, kind);
+	return it != handles.end() && !strcmp(it->second.kind, kind);
 }
 
 bool ended(void* p, const char* kind) {
@@ -130,6 +134,19 @@ void enqueue(Device& d, std::function<int()> what) {
 	done_++;
 }
 
+// What a device forgets is not freed: somebody may still hold it, and be told that it is none.
+void forget_handles(int device) {
+	std::lock_guard<std::mutex> lock(mu);
+	for (auto it = handles.begin(); it != handles.end();) {
+		auto next = std::next(it);
+		if (it->second.device == device) {
+			counter(it->second.kind)--;
+			handles.erase(it);
+		}
+		it = next;
+	}
+}
+
 uint64_t enqueued() { return enqueued_; }
 uint64_t done() { return done_; }
 
@@ -151,6 +168,7 @@ EXPORT int hipStreamDestroy(Stream* s) {
 	BEGIN_ALIVE();
 	if (!ended(s, "streams")) return INVALID_HANDLE;
 	drain();
+	if (s->capture && ended(s->capture, "graphs")) delete s->capture;
 	delete s;
 	return OK;
 }
