@@ -11,13 +11,13 @@ struct Block {
 };
 
 // signedBytes reports whether a Block's bytes are signed. The others are below 128.
-constexpr bool signedBytes(u32 type) {
+FN constexpr bool signedBytes(u32 type) {
 	return type == T_Q8_0 || type == T_Q8_1 || type == T_Q8_K || type == T_IQ4_NL || type == T_IQ4_XS || type == T_MXFP4;
 }
 
 // oneScale reports whether both halves of a Block have the same d and m, and zeroMin whether m is 0.
-constexpr bool oneScale(u32 type) { return type != T_Q2_K && type != T_Q3_K && type != T_Q6_K; }
-constexpr bool zeroMin(u32 type) { return signedBytes(type); }
+FN constexpr bool oneScale(u32 type) { return type != T_Q2_K && type != T_Q3_K && type != T_Q6_K; }
+FN constexpr bool zeroMin(u32 type) { return signedBytes(type); }
 
 FN void setScale(Block& b, float d, float m) {
 	b.d[0] = b.d[1] = d;

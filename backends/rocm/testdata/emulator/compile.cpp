@@ -87,6 +87,7 @@ std::vector<std::string> macros(const std::string& full) {
 		return false;
 	};
 	if (is({"gfx906", "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950", "gfx1011", "gfx1012"}) || arch.substr(0, 6) == "gfx103") d.push_back("-DHIPEMU_SDOT4");
+	if (is({"gfx906", "gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950", "gfx1011", "gfx1012"}) || (arch.size() == 7 && arch.substr(0, 6) >= "gfx103")) d.push_back("-DHIPEMU_FDOT2");
 	if (is({"gfx908", "gfx90a", "gfx940", "gfx941", "gfx942", "gfx950"})) d.push_back("-DHIPEMU_MFMA_INSTS");
 	if (is({"gfx940", "gfx941", "gfx942", "gfx950"})) d.push_back("-DHIPEMU_GFX940_INSTS");
 	return d;

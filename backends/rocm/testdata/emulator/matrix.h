@@ -22,6 +22,12 @@ typedef int hipemu_i2 __attribute__((vector_size(8)));
 typedef int hipemu_i4 __attribute__((vector_size(16)));
 typedef int hipemu_i8 __attribute__((vector_size(32)));
 typedef int hipemu_i16 __attribute__((vector_size(64)));
+typedef _Float16 hipemu_h2 __attribute__((vector_size(4)));
+
+// Products of two halves of each word: those of floats are exact.
+#ifdef HIPEMU_FDOT2
+inline float __builtin_amdgcn_fdot2(hipemu_h2 a, hipemu_h2 b, float c, bool) { return float(a[1]) * float(b[1]) + (float(a[0]) * float(b[0]) + c); }
+#endif
 
 namespace hipemu {
 
