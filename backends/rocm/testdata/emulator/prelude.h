@@ -227,12 +227,6 @@ inline int __builtin_amdgcn_sudot4(bool signA, int a, bool signB, int b, int c, 
 	return hipemu_dot4(signA, unsigned(a), signB, unsigned(b), c, clamp);
 }
 #endif
-#if defined(HIPEMU_SDOT4) || HIPEMU_GFX == 11 // the same cards have it, and those of RDNA 3
-typedef _Float16 hipemu_h2 __attribute__((vector_size(4)));
-inline float __builtin_amdgcn_fdot2(hipemu_h2 a, hipemu_h2 b, float c, bool) {
-	return float(a[0]) * float(b[0]) + float(a[1]) * float(b[1]) + c;
-}
-#endif
 
 // How a kernel is called, and what the module shows.
 namespace hipemu {
