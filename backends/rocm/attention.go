@@ -24,16 +24,156 @@ func supportsFlashAttn(_ *Device, n *tensor.Tensor) string {
 	return ""
 }
 
-// recordFlashAttn is attention over any types and strides: what no faster kernel takes.
+// flashTile is how many threads flash_rows has, and how many cells its waves take at a time.
+const flashTile = 128
+
+// flashPacked reports whether the faster kernels take n: rows are packed, and begin where wide loads may.
+func (r *recorder) flashPacked(n *tensor.Tensor) bool {
+	q, k, v := n.Src[0], n.Src[1], n.Src[2]
+	if k.Shape[2] == 0 || k.Shape[0]%8 != 0 || v.Shape[0]%8 != 0 || !r.packed(q) {
+		return false
+	}
+	return r.packed(k) && r.packed(v)
+}
+
+// packed reports whether rows of t are without gaps, and those of floats begin at multiples of 16 bytes.
+func (r *recorder) packed(t *tensor.Tensor) bool {
+	elems, size := t.Type.Block()
+	at, err := r.address(t)
+	switch {
+	case err != nil || t.Stride[0] != size && t.Shape[0] > elems:
+		return false
+	case !isFloat(t.Type):
+		return true
+	}
+	for d := 1; d < len(t.Stride); d++ {
+		if t.Shape[d] > 1 {
+			at |= uint64(t.Stride[d])
+		}
+	}
+	return at%16 == 0
+}
+
+// flashPlan says how queries and cells are divided: per queries to a block, each cells to a split, and in flash_tile cells to a tile. It
+// follows from shapes alone, so that results do not depend on the device's size.
+type flashPlan struct{ per, tile, groups, splits, each, outs int }
+
+// splitCells divides the cells into as many parts as want asks for, of whole multiples of unit cells.
+func (f *flashPlan) splitCells(cells, unit, want int) {
+	f.each = ceilDiv(ceilDiv(cells, unit), max(1, min(want, maxSplits))) * unit
+	f.splits = ceilDiv(cells, f.each)
+}
+
+// maxSplits is how many parts flash_merge takes.
+const maxSplits = 128
+
+// planRows divides work for flash_rows. Parts have the same size whatever else there is, up to a long context, so that with
+// more cells, or other tokens beside it, a token's result keeps its bits.
+func planRows(n *tensor.Tensor) flashPlan {
+	k := n.Src[1]
+	share, cells := n.Shape[1]/k.Shape[1], k.Shape[2]
+	f := flashPlan{per: 4, outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
+	for f.per > 1 && f.per/2 >= share*n.Shape[2] {
+		f.per /= 2
+	}
+	f.groups = ceilDiv(share*n.Shape[2], f.per)
+	unit := flashTile
+	for ceilDiv(cells, unit) > maxSplits {
+		unit *= 2
+	}
+	f.splitCells(cells, unit, maxSplits)
+	return f
+}
+
+// busyFlash is about how many blocks of flash_tile fill a large device.
+const busyFlash = 256
+
+// planTile divides work for flash_tile, and reports whether it takes n. That is for as many queries as a tile has, which are
+// worth it to bring the cells into shared memory.
+func planTile(n *tensor.Tensor) (flashPlan, bool) {
+	k, v := n.Src[1], n.Src[2]
+	rows, cells := n.Shape[1]/k.Shape[1]*n.Shape[2], k.Shape[2]
+	if n.Shape[2] == 1 || rows < 16 || rows < 32 && n.Shape[2] <= 8 || v.Shape[0]%16 != 0 || max(k.Shape[0], v.Shape[0]) > 256 {
+		return flashPlan{}, false
+	}
+	half := k.Type == tensor.F16 && v.Type == tensor.F16
+	for _, size := range [][2]int{{64, 64}, {64, 32}, {32, 32}, {32, 16}, {16, 16}} {
+		f := flashPlan{per: size[0], tile: size[1], outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
+		if f.per/2 >= rows || half && f.tile < 32 || f.shared(k.Shape[0], v.Shape[0], half) > sharedMemory {
+			continue
+		}
+		f.groups = ceilDiv(rows, f.per)
+		// Few blocks go over parts of the cells, each long enough to be worth the joining.
+		want := busyFlash / (k.Shape[1] * n.Shape[3] * f.groups)
+		f.splitCells(cells, f.tile, min(want, cells/(4*f.tile)))
+		return f, true
+	}
+	return flashPlan{}, false
+}
+
+// sharedMemory is what a block may have, in bytes: less than there is, because more blocks than one should fit.
+const sharedMemory = 47 << 10
+
+// shared returns how much flash_tile has.
+func (f *flashPlan) shared(dk, dv int, half bool) int {
+	line, rows := dk/4+1, f.tile
+	if half {
+		line, rows = dk/8+1, f.tile/2
+	}
+	return 16*f.per*line + 16*max(f.tile*line, rows*dv/4) + 4*f.per*(rows+1) + 128
+}
+
+// recordFlashAttn chooses among the kernels.
 func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
+	if !r.flashPacked(n) {
+		return recordFlashAny(r, n)
+	}
+	if f, ok := planTile(n); ok {
+		return r.recordFlash("flash_tile", 256, n, f, uint32(f.per), uint32(f.tile))
+	}
+	f := planRows(n)
+	return r.recordFlash("flash_rows", flashTile, n, f, uint32(f.per))
+}
+
+// recordFlash is attention by a kernel that may go over parts of the cells, and by flash_merge if it does.
+func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f flashPlan, sizes ...uint32) error {
+	k, v, sinks := n.Src[1], n.Src[2], src(n, 4)
+	dv, heads := n.Shape[0], n.Shape[1]
+	p := r.push().in(n.Src[0], k, v, src(n, 3), sinks)
+	var parts area
+	if f.splits > 1 {
+		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
+		p.outArea(parts)
+	} else {
+		p.out(n)
+	}
+	p.i(heads, heads/k.Shape[1], n.Shape[2], k.Shape[2], f.groups, f.splits, f.each)
+	sp := append(spec{uint32(k.Type), uint32(v.Type), uint32(k.Shape[0]), uint32(dv)}, sizes...)
+	sp = append(sp, flag(f.splits > 1))
+	if err := r.run(kernel, local, sp, p.flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits <= 1 {
+		return err
+	}
+	r.spare = append(r.spare, parts) // launches run in order
+	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0).i(f.splits, dv).u32(flag(sinks != nil))
+	return r.run("flash_merge", r.rowLocal(dv), nil, p, groupList(f.outs))
+}
+
+// flash adds what kernels of attention know besides addresses and counts.
+func (p *push) flash(n *tensor.Tensor) *push {
 	op := n.Op.(tensor.FlashAttn)
+	mask, sinks := src(n, 3), src(n, 4)
+	m2, m3 := planes(mask)
+	p.strides(n.Src[0]).strides(n.Src[1]).strides(n.Src[2]).step(mask, 0, 1, 2, 3)
+	p.i(m2, m3).step(sinks, 0).i(pow2(n.Shape[1])).f32(op.Scale, op.MaxBias, op.SoftCap)
+	return p.u32(maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0))
+}
+
+// recordFlashAny is attention over any types and strides: what no faster kernel takes.
+func recordFlashAny(r *recorder, n *tensor.Tensor) error {
 	q, k, v, mask, sinks := n.Src[0], n.Src[1], n.Src[2], src(n, 3), src(n, 4)
 	dk, dv, heads, tokens, cells := k.Shape[0], n.Shape[0], n.Shape[1], n.Shape[2], k.Shape[2]
 	local := r.rowLocal(64)
-	m2, m3 := planes(mask)
-	p := r.push().in(q, k, v, mask, sinks).out(n).i(heads, heads/k.Shape[1], tokens, cells).strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
-	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
-	p.u32(maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0), uint32(dk), uint32(dv))
+	p := r.push().in(q, k, v, mask, sinks).out(n).i(heads, heads/k.Shape[1], tokens, cells).flash(n).i(dk, dv)
 	sp := spec{uint32(k.Type), uint32(v.Type), uint32(power(ceilDiv(dv, 4*local))), uint32(max(16, power(ceilDiv(dk, 4))))}
 	return r.run("flash_attn", local, sp, p, groupList(heads*tokens*n.Shape[3]))
 }

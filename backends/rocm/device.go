@@ -26,6 +26,8 @@ type Device struct {
 
 	broken sync.Map // ops and fusions, by kind, whose kernel does not compile: why
 
+	progress atomic.Pointer[func(done, total int)] // see OnCompile
+
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost
 }

@@ -67,7 +67,6 @@ func (r *recorder) fused(g backends.Group) error {
 		inner[n] = g.Fusion.Inner(i)
 	}
 	if err := fusions[g.Fusion].record(r, nodes); err != nil {
-		r.s.dev.blame(g.Fusion, err)
 		return fmt.Errorf("rocm: %v (%s): %w", nodes[len(nodes)-1], g.Fusion, err)
 	}
 	return nil

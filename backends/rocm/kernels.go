@@ -119,5 +119,15 @@ func compiledKernels(short bool, form matrixForm) map[string][]spec {
 		all["matmul_id"] = append(all["matmul_id"], spec{a, uint32(tensor.F32)})
 		all["flash_attn"] = append(all["flash_attn"], spec{a, a, 1, 32})
 	}
+	for _, t := range []tensor.DType{tensor.F16, tensor.Q8_0, tensor.F32, tensor.BF16, tensor.Q4_0} {
+		if short && t != tensor.F16 && t != tensor.Q8_0 {
+			continue
+		}
+		a := uint32(t)
+		all["flash_rows"] = append(all["flash_rows"], spec{a, a, 128, 128, 4, 1}, spec{a, a, 64, 64, 1, 0})
+		all["flash_tile"] = append(all["flash_tile"], spec{a, a, 128, 128, 32, 32, 1}, spec{a, a, 64, 64, 64, 32, 0})
+	}
+	all["flash_rows"] = append(all["flash_rows"], spec{1, 1, 576, 512, 2, 1})
+	all["flash_tile"] = append(all["flash_tile"], spec{1, 1, 128, 128, 64, 64, 0}, spec{1, 1, 256, 256, 32, 32, 0}, spec{0, 0, 256, 256, 16, 16, 0})
 	return all
 }

@@ -76,8 +76,9 @@ func (p *program) record(r *recorder) error {
 	for i := 0; i < len(nodes); {
 		before, to := len(r.steps), i+1
 		var err error
+		var what any = nodes[i].Op.Kind()
 		if len(groups) > 0 && groups[0].From == i {
-			to = groups[0].To
+			to, what = groups[0].To, groups[0].Fusion
 			err = r.fused(groups[0])
 			groups = groups[1:]
 		} else {
@@ -91,13 +92,16 @@ func (p *program) record(r *recorder) error {
 			cost += costOf(n)
 		}
 		for k := before; k < len(r.steps); k++ {
-			r.steps[k].weight = cost / float64(len(r.steps)-before)
+			r.steps[k].weight, r.steps[k].what, r.steps[k].node = cost/float64(len(r.steps)-before), what, nodes[to-1]
 		}
 		i = to
 	}
 	p.bufs, p.nodes, p.faults = r.bufs, r.nodes, r.faults
 	if len(r.steps) == 0 {
 		return nil
+	}
+	if err := r.resolve(); err != nil {
+		return err
 	}
 	if err := p.memory(r); err != nil {
 		return err
@@ -116,7 +120,6 @@ func (r *recorder) node(n *tensor.Tensor) error {
 		return nil
 	}
 	if err := kernels[n.Op.Kind()].record(r, n); err != nil {
-		r.s.dev.blame(n.Op.Kind(), err)
 		return fmt.Errorf("rocm: %v: %w", n, err)
 	}
 	return nil

@@ -32,12 +32,15 @@ type recorder struct {
 
 // step is a launch.
 type step struct {
-	kernel    hip.Function
+	key       kernelKey
+	kernel    hip.Function // once it is compiled
 	params    []byte
 	block     uint32
 	grid      [3]uint32
-	scratchAt []int   // offsets in params of addresses in scratch memory
-	weight    float64 // about what it costs; see costOf
+	scratchAt []int          // offsets in params of addresses in scratch memory
+	weight    float64        // about what it costs; see costOf
+	what      any            // the kind of op, or the fusion, that it is of
+	node      *tensor.Tensor // the last of them
 }
 
 // address returns where t begins, and notes its buffer. It is 0 for an absent tensor, and for one without elements.
@@ -228,11 +231,7 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 	}
 	key := kernelKey{name: kernel, local: uint32(local), n: len(sp)}
 	copy(key.consts[:], sp)
-	f, err := r.s.kernel(key)
-	if err != nil {
-		return err
-	}
-	r.steps = append(r.steps, step{kernel: f, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
+	r.steps = append(r.steps, step{key: key, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
 	r.overwritten(p.writes)
 	return nil
 }

@@ -26,8 +26,14 @@ typedef long long i64;
 #define LANE (threadIdx.x % WAVE)
 
 // A kernel is a struct of its parameters with a method run. Its name is that of its file behind tenon_: a runtime has functions, too.
+// One that defines BUSY, before it includes this, wants so many waves to find room in a unit of the card at a time.
+#ifdef BUSY
+#define BOUNDS LOCAL, BUSY
+#else
+#define BOUNDS LOCAL
+#endif
 #define KERNEL(name) \
-	extern "C" __global__ void __launch_bounds__(LOCAL) tenon_##name(Params params) { params.run(); }
+	extern "C" __global__ void __launch_bounds__(BOUNDS) tenon_##name(Params params) { params.run(); }
 
 template <class T> FN T min_(T a, T b) { return b < a ? b : a; }
 template <class T> FN T max_(T a, T b) { return a < b ? b : a; }
@@ -90,8 +96,22 @@ FN void operator+=(vec4& a, vec4 b) { a = vec4(a.x + b.x, a.y + b.y, a.z + b.z, 
 FN void operator*=(vec4& a, float b) { a = a * b; }
 FN float dot(vec4 a, vec4 b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
 
-// Memory by address: each is one value where an address points.
-template <class T> struct At {
+// GLOBAL says of a pointer that it is none to shared memory: of one made of a number the compiler does not know, and it would wait
+// for both kinds at each load.
+#if defined(__AMDGCN__) && defined(__clang__)
+#define GLOBAL __attribute__((address_space(1)))
+#else
+#define GLOBAL
+#endif
+
+// Memory by address: each is one value where an address points. A class has to make do without GLOBAL, because it cannot be copied
+// out of it; a vector of the compiler's can.
+template <class T, bool isClass = __is_class(T)> struct At {
+	GLOBAL T& v;
+	FN explicit At(u64 at) : v(*(GLOBAL T*)at) {}
+};
+
+template <class T> struct At<T, true> {
 	T& v;
 	FN explicit At(u64 at) : v(*(T*)at) {}
 };
