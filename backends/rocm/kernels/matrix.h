@@ -13,8 +13,9 @@
 // The forms of FORM, which is a constant of kernels: see matrix.go, where it is chosen.
 enum : u32 { PLAIN32 = 0, PLAIN64 = 1, WMMA = 2, WMMA12 = 3, MFMA = 4 };
 
-#ifndef MATRIX // a test aid may have one of its own
-#define MATRIX
+#ifdef MATRIX // a test aid may have one of its own
+MATRIX
+#else
 
 // SUMS is how many elements of a result a thread has: waves have 32 threads, or 64.
 constexpr u32 SUMS = FORM == PLAIN64 || FORM == MFMA ? 4 : 8;
