@@ -151,7 +151,8 @@ type session struct {
 	args      hip.Args
 	stream    hip.Stream
 	events    [eventRing]hip.Event
-	submitted atomic.Uint64 // how many pieces of work the stream has got
+	submitted atomic.Uint64 // how many pieces of work with an event the stream has got
+	unmarked  bool          // and whether it has got more
 	reached   atomic.Uint64 // how many are known to be done
 
 	modules modules
