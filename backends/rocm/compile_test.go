@@ -32,12 +32,12 @@ func compiler(t *testing.T) *hip.Runtime {
 // architectures are what runtimes know, by the version from which on they do: waves of 64 and of 32, with and without matrix and dot
 // instructions. A compiler that is asked for one that it does not know may crash (5.2 does), so that none is only tried.
 var architectures = []struct {
-	major int
-	names []string
+	version int
+	names   []string
 }{
-	{5, []string{"gfx900", "gfx906", "gfx908", "gfx90a", "gfx1030"}},
-	{6, []string{"gfx942", "gfx1100", "gfx1101", "gfx1102"}},
-	{7, []string{"gfx950", "gfx1200", "gfx1201"}},
+	{50200000, []string{"gfx900", "gfx906", "gfx908", "gfx90a", "gfx1030"}},
+	{60000000, []string{"gfx942", "gfx1100", "gfx1101", "gfx1102"}},
+	{60400000, []string{"gfx950", "gfx1200", "gfx1201"}},
 }
 
 // TestKernelsCompile compiles every kernel for every architecture that this compiler knows where CI demands it: for one with waves of
@@ -51,7 +51,7 @@ func TestKernelsCompile(t *testing.T) {
 	}
 	full := os.Getenv(demand) != ""
 	for _, known := range architectures {
-		if known.major > rt.Major {
+		if known.version > rt.Version {
 			continue
 		}
 		for _, arch := range known.names {

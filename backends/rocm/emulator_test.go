@@ -240,8 +240,8 @@ func TestEmulatedLeaks(t *testing.T) {
 	}
 	r := newRig(t, d, 8)
 	counts := func() string {
-		text := ""
-		for _, what := range []string{"allocations", "device_bytes", "host_bytes", "streams", "events", "graphs", "modules", "programs"} {
+		text := "" // not graphs: a program that a busy machine makes slow is cut into more
+		for _, what := range []string{"allocations", "device_bytes", "host_bytes", "streams", "events", "modules", "programs"} {
 			text += fmt.Sprintf("%s %d, ", what, e.Count(what))
 		}
 		return text

@@ -78,7 +78,7 @@ std::vector<std::string> kernels(const std::string& text) {
 // macros are what clang defines for an architecture, and which instructions the prelude may offer.
 std::vector<std::string> macros(const std::string& full) {
 	std::string arch = full.substr(0, full.find(':')), number = arch.substr(3), gen = number.substr(0, number.size() - 2);
-	std::vector<std::string> d = {"-D__" + arch + "__", "-D__GFX" + gen + "__", "-DHIPEMU_GFX=" + gen, "-D__AMDGCN__=1", "-D__AMDGPU__=1", "-D__HIP__=1",
+	std::vector<std::string> d = {"-D__" + arch + "__", "-D__GFX" + gen + "__", "-DHIPEMU_GFX=" + gen, "-D__HIP__=1", "-D__HIP_EMULATOR__=1",
 	                              "-D__HIP_DEVICE_COMPILE__=1", "-D__HIPCC_RTC__=1", std::string("-DWAVE_SIZE=") + (arch.size() == 7 ? "32" : "64")};
 	auto is = [&](std::initializer_list<const char*> all) {
 		for (const char* a : all) {
