@@ -2,7 +2,11 @@
 
 package rocm
 
-import "github.com/tenon-go/tenon/tensor"
+import (
+	"slices"
+
+	"github.com/tenon-go/tenon/tensor"
+)
 
 // maxVecs is how many rows of b a matrix-vector kernel takes.
 const maxVecs = 8
@@ -93,8 +97,8 @@ type vecTile struct{ cols, rows, blocks, split, waves, passes int }
 // busyWaves is about how many waves a large card runs at a time, some for each of its 4 times 100 to 300 schedulers.
 const busyWaves = 4096
 
-// vecTile chooses so that many bytes are under way: see matvec.h.
-func (r *recorder) vecTile(p *product, kernel string) vecTile {
+// vecTile chooses so that many bytes are under way: see matvec.h. m is how many rows of a there are in all.
+func (r *recorder) vecTile(p *product, kernel string, m int) vecTile {
 	wave := r.s.dev.phys.Wave
 	t := vecTile{cols: p.b.Shape[1], rows: 1, blocks: 2, split: 1, waves: 256 / wave, passes: 1}
 	if p.ids != nil {
@@ -113,57 +117,163 @@ func (r *recorder) vecTile(p *product, kernel string) vecTile {
 		t.blocks = 1
 	}
 	// Few rows leave waves idle: then some share a row, as long as each thread has a piece of it.
-	waves := ceilDiv(p.n.Shape[0], t.rows) * ceilDiv(p.columns(), t.cols)
+	waves := ceilDiv(m, t.rows) * ceilDiv(p.columns(), t.cols)
 	for t.split < 4 && waves*t.split < busyWaves && p.a.Shape[0] > piece*wave*t.split {
 		t.split *= 2
 	}
 	return t
 }
 
+// factor is the second factor of a product as a matrix-vector kernel reads it.
+type factor struct {
+	area     area // if it is rounded
+	scalesAt int64
+	b        *tensor.Tensor
+	rounded  bool
+}
+
+func (r *recorder) factor(p *product, kernel string) (factor, error) {
+	if kernel != "matvec" {
+		return factor{b: p.b}, nil
+	}
+	x, scales, err := r.rounded(p.b)
+	return factor{x, scales, p.b, true}, err
+}
+
+func (x factor) in(ps *push) *push {
+	if x.rounded {
+		return ps.inArea(x.area).inAreaAt(x.area, x.scalesAt)
+	}
+	return ps.in(x.b).u64(0)
+}
+
+// joined are products of one factor that the last step computes: more of them may join it.
+type joined struct {
+	kernel string
+	x      factor
+	parts  []*product
+	step   int // its number, from 1 on
+}
+
+// maxParts is MAX_PARTS of matvec.h.
+const maxParts = 3
+
+// join returns the products that the last step computes, if p can join them: then that step is taken back.
+func (r *recorder) join(p *product, kernel string, x factor) ([]*product, float64, error) {
+	j := &r.joined
+	if j.step != len(r.steps) || j.step == 0 || j.kernel != kernel || j.x != x || len(j.parts) == maxParts || p.ids != nil || p.a2 != nil {
+		return nil, 0, nil
+	}
+	to, err := r.spanOf(p.n)
+	if err != nil {
+		return nil, 0, err
+	}
+	added, err := r.spanOf(p.addend)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, q := range j.parts {
+		if q.a.Type != p.a.Type || q.a.Stride[1] != p.a.Stride[1] || addStepOf(q.addend) != addStepOf(p.addend) {
+			return nil, 0, nil
+		}
+		dst, err := r.spanOf(q.n)
+		if err != nil {
+			return nil, 0, err
+		}
+		add, err := r.spanOf(q.addend)
+		if err != nil {
+			return nil, 0, err
+		}
+		if to.meets(add) || added.meets(dst) { // one of them must come first
+			return nil, 0, nil
+		}
+	}
+	weight := r.steps[len(r.steps)-1].weight
+	r.steps = r.steps[:len(r.steps)-1]
+	return j.parts, weight, nil
+}
+
+// spanOf returns where t lies, nowhere if it is absent.
+func (r *recorder) spanOf(t *tensor.Tensor) (span, error) {
+	a, err := r.address(t)
+	if a == 0 || err != nil {
+		return span{}, err
+	}
+	return span{a, a + uint64(t.Bytes())}, nil
+}
+
 // roundsGate is how many rows the block has that rounds them.
 const roundsGate = 32
 
+// recordMatVec computes p, together with what the last step does if that has the same factor.
 func (r *recorder) recordMatVec(p *product) error {
 	kernel := p.matVec()
-	n, a, b := p.n, p.a, p.b
-	m, cols, wave := n.Shape[0], p.columns(), r.s.dev.phys.Wave
-	t := r.vecTile(p, kernel)
-	ps := r.push().in(a, p.a2)
-	if kernel == "matvec" {
-		x, scales, err := r.rounded(b)
-		if err != nil {
-			return err
-		}
-		ps.inArea(x).inAreaAt(x, scales)
-	} else {
-		ps.in(b).u64(0)
+	x, err := r.factor(p, kernel)
+	if err != nil {
+		return err
 	}
-	ps.in(p.addend, p.ids)
+	others, weight, err := r.join(p, kernel, x)
+	if err != nil {
+		return err
+	}
+	parts := append(slices.Clone(others), p)
+	rows := 0
+	for _, q := range parts {
+		rows += q.n.Shape[0]
+	}
+	t := r.vecTile(p, kernel, rows)
+	gates := kernel == "matvec" && p.a2 != nil && p.ids == nil && p.columns() == 1 && rows%roundsGate == 0
+	if gates { // the next product wants the gated rows rounded: 32 of them are a block's
+		t.split, t.waves = 1, 512/r.s.dev.phys.Wave
+		t.passes = roundsGate / (t.rows * t.waves)
+	}
+	if err := r.matVecs(parts, kernel, x, t, gates); err != nil {
+		return err
+	}
+	if len(others) > 0 {
+		r.steps[len(r.steps)-1].weight = weight + costOf(p.n)
+	}
+	if p.ids == nil && p.a2 == nil {
+		r.joined = joined{kernel, x, parts, len(r.steps)}
+	}
+	return nil
+}
+
+// matVecs adds the launch for products of one factor.
+func (r *recorder) matVecs(parts []*product, kernel string, x factor, t vecTile, gates bool) error {
+	p, groups := parts[0], 0
+	ps := r.push()
+	for i := range maxParts {
+		if i >= len(parts) {
+			ps.u64(0).u64(0).u64(0).i(0, 0)
+			continue
+		}
+		n := parts[i].n
+		own := ceilDiv(n.Shape[0], t.rows*t.waves/t.split*t.passes)
+		ps.in(parts[i].a, parts[i].addend).out(n).i(n.Shape[0], own)
+		groups += own
+	}
+	x.in(ps.in(p.a2)).in(p.ids)
 	if p.ids != nil {
-		ps.faults(n)
+		ps.faults(p.n)
 	} else {
 		ps.u64(0).u32(0, 0)
 	}
-	ps.out(n)
 	var round *rounding
-	if kernel == "matvec" && p.a2 != nil && p.ids == nil && cols == 1 && m%roundsGate == 0 {
-		// The next product wants the gated rows rounded: 32 of them are a block's.
-		round = r.roundTo(ps, n)
-		t.split, t.waves = 1, 512/wave
-		t.passes = roundsGate / (t.rows * t.waves)
+	if gates {
+		round = r.roundTo(ps, p.n)
 	} else {
 		ps.u64(0).u64(0)
 	}
-	groups, colGroups := ceilDiv(m, t.rows*t.waves/t.split*t.passes), ceilDiv(cols, t.cols)
-	ps.i(m, cols, a.Shape[0]).step(a, 1).i(b.Stride[1], addStepOf(p.addend), groups, t.passes)
+	ps.i(p.columns(), p.a.Shape[0], p.a.Stride[1], p.b.Stride[1], addStepOf(p.addend), groups, t.passes)
 	if p.ids != nil {
-		ps.i(a.Shape[2]).step(a, 2).i(n.Shape[1], b.Shape[1]).step(p.ids, 0, 1)
+		ps.i(p.a.Shape[2]).step(p.a, 2).i(p.n.Shape[1], p.b.Shape[1]).step(p.ids, 0, 1)
 	} else {
 		ps.i(0, 0, 0, 0, 0, 0)
 	}
 	ps.u32(uint32(p.glu.Act), flag(p.glu.OAI)).f32(p.glu.Alpha, p.glu.Limit)
-	sp := spec{uint32(a.Type), uint32(t.cols), uint32(t.rows), flag(p.a2 != nil), uint32(t.blocks), uint32(t.split), flag(round != nil)}
-	if err := r.run(kernel, t.waves*wave, sp, ps, groupList(groups*colGroups)); err != nil {
+	sp := spec{uint32(p.a.Type), uint32(t.cols), uint32(t.rows), flag(p.a2 != nil), uint32(t.blocks), uint32(t.split), flag(round != nil)}
+	if err := r.run(kernel, t.waves*r.s.dev.phys.Wave, sp, ps, groupList(groups*ceilDiv(p.columns(), t.cols))); err != nil {
 		return err
 	}
 	round.done(r)

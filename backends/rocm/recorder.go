@@ -25,8 +25,9 @@ type recorder struct {
 	scratch int64 // bytes that are needed
 	faults  int   // slot for faults, or -1
 
-	kept  []kept // other forms of factors of products
-	spare []area // scratch memory that held such
+	kept   []kept // other forms of factors of products
+	spare  []area // scratch memory that held such
+	joined joined // what the last step multiplies
 }
 
 // step is a launch.

@@ -13,8 +13,9 @@
 // The forms of FORM, which is a constant of kernels: see matrix.go, where it is chosen.
 enum : u32 { PLAIN32 = 0, PLAIN64 = 1, WMMA = 2, WMMA12 = 3, MFMA = 4 };
 
-#ifndef MATRIX // a test aid may have one of its own
-#define MATRIX
+#ifdef MATRIX // a test aid may have one of its own
+MATRIX
+#else
 
 // SUMS is how many elements of a result a thread has: waves have 32 threads, or 64.
 constexpr u32 SUMS = FORM == PLAIN64 || FORM == MFMA ? 4 : 8;
@@ -41,7 +42,6 @@ struct Factor {
 	}
 };
 
-// dot2 adds the products of two halves of each word to c.
 #ifndef DOT2 // a test aid may have one of its own
 #if defined(__AMDGCN__) && (defined(__gfx906__) || defined(__gfx1011__) || defined(__gfx1012__) || defined(__gfx1030__) || defined(__gfx1031__) || \
 	defined(__gfx1032__) || defined(__gfx1034__) || defined(__gfx1035__) || defined(__gfx1036__))
@@ -51,6 +51,9 @@ typedef _Float16 Half2 __attribute__((vector_size(4)));
 #define DOT2(a, b, c) fmaf(highHalf(a), highHalf(b), fmaf(lowHalf(a), lowHalf(b), c))
 #endif
 #endif
+
+// dot2 adds the products of two halves of each word to c. Its words are values: of an element of a vector clang 14 casts another's bits.
+FN float dot2(u32 a, u32 b, float c) { return DOT2(a, b, c); }
 
 #if defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx940__) || defined(__gfx941__) || defined(__gfx942__) || defined(__gfx950__)
 typedef _Float16 Half4 __attribute__((vector_size(8)));
@@ -88,7 +91,7 @@ struct Sums {
 			Words4 b = *(const Words4*)(y.at + LANE % 16 * y.line + k);
 			UNROLL for (u32 i = 0; i < SUMS; i++) {
 				Words4 a = *(const Words4*)(x.at + row(i) * x.line + k);
-				UNROLL for (u32 j = 0; j < 4; j++) v[i] = DOT2(a[j], b[j], v[i]);
+				UNROLL for (u32 j = 0; j < 4; j++) v[i] = dot2(a[j], b[j], v[i]);
 			}
 		}
 #endif

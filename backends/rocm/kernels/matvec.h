@@ -11,12 +11,21 @@
 // EACH is how many rows of weights a wave reads.
 constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
 
-// What waves tell each other: sums of the parts of rows, and results that are to be rounded.
-static __shared__ float parts[SPLIT > 1 ? LOCAL / 32 * EACH * COLS : 1];
+// What waves tell each other: sums of their shares of rows, and results that are to be rounded.
+static __shared__ float shares[SPLIT > 1 ? LOCAL / 32 * EACH * COLS : 1];
 static __shared__ float results[ROUND ? 32 : 1];
+
+// Part is one product of those that share b: they are one launch, because each by itself is too short to busy a card.
+struct Part {
+	u64 a, add, dst; // add: to the result, or 0
+	u32 m, groups;   // rows of a, and blocks for them
+};
+
+constexpr u32 MAX_PARTS = 3;
 
 // Work is what a wave has to do, and its sums.
 struct Work {
+	Part part;
 	u64 rows[EACH];
 	float sums[EACH * COLS];
 	u32 row0, col0; // of the result
@@ -25,28 +34,34 @@ struct Work {
 };
 
 struct Product {
-	u64 a, a2;
-	u64 x, scales;     // b: bytes and scales, or F32 and 0
-	u64 add;           // to the result, or 0
-	u64 ids, faults;   // of experts: then a is chosen for each row of the result
+	Part parts[MAX_PARTS];
+	u64 a2;
+	u64 x, scales;   // b: bytes and scales, or F32 and 0
+	u64 ids, faults; // of experts: then a is chosen for each row of the result
 	u32 node, pad;
-	u64 dst;
 	u64 roundTo, roundScales; // with ROUND, where the result is stored rounded
-	u32 m, n, k;       // rows of a and of b, and how long they are
+	u32 n, k;                 // rows of b, and how long all rows are
 	u32 astep, bstep, addStep;
-	u32 groups, passes; // blocks for the rows of a, and how often they go on to other rows
+	u32 groups, passes; // blocks for the rows of a of all parts, and how often they go on to other rows
 	u32 experts, estep, used, bused, is0, is1; // bused: rows of b for a token, used or 1
 	u32 act, oai;
 	float alpha, limit; // of the gate
 
-	FN u32 part() const { return WAVE_ID % SPLIT; }
+	// share is which of the waves of a row this one is.
+	FN u32 share() const { return WAVE_ID % SPLIT; }
 
 	// begin finds the rows of a pass.
 	FN void begin(Work& w, u32 pass) {
-		u32 g = linearGroup();
-		w.row0 = ((g % groups * passes + pass) * (WAVES / SPLIT) + WAVE_ID / SPLIT) * ROWS;
-		w.col0 = w.xrow0 = g / groups * COLS;
-		w.on = w.row0 < m && w.col0 < n;
+		u32 g = linearGroup() % groups;
+		w.part = parts[0];
+		UNROLL for (u32 i = 1; i < MAX_PARTS; i++) {
+			if (g < w.part.groups) break;
+			g -= w.part.groups;
+			w.part = parts[i];
+		}
+		w.row0 = ((g * passes + pass) * (WAVES / SPLIT) + WAVE_ID / SPLIT) * ROWS;
+		w.col0 = w.xrow0 = linearGroup() / groups * COLS;
+		w.on = w.row0 < w.part.m && w.col0 < n;
 		UNROLL for (u32 i = 0; i < EACH * COLS; i++) w.sums[i] = 0.0f;
 		if (!w.on) return;
 		u64 plane = 0;
@@ -62,8 +77,8 @@ struct Product {
 			w.xrow0 = t * bused + j % bused;
 		}
 		UNROLL for (u32 r = 0; r < ROWS; r++) {
-			u64 to = plane + u64(min_(w.row0 + r, m - 1)) * astep;
-			w.rows[r] = a + to;
+			u64 to = plane + u64(min_(w.row0 + r, w.part.m - 1)) * astep;
+			w.rows[r] = w.part.a + to;
 			if (GATE) w.rows[EACH - ROWS + r] = a2 + to;
 		}
 	}
@@ -77,23 +92,23 @@ struct Product {
 		if (SPLIT > 1) {
 			__syncthreads(); // what the last pass has read
 			if (LANE == 0) {
-				UNROLL for (u32 i = 0; i < EACH * COLS; i++) parts[WAVE_ID * EACH * COLS + i] = w.sums[i];
+				UNROLL for (u32 i = 0; i < EACH * COLS; i++) shares[WAVE_ID * EACH * COLS + i] = w.sums[i];
 			}
 			__syncthreads();
-			if (part() != 0) return;
+			if (share() != 0) return;
 			UNROLL for (u32 i = 0; i < EACH * COLS; i++) {
-				UNROLL for (u32 p = 1; p < SPLIT; p++) w.sums[i] += parts[(WAVE_ID + p) * EACH * COLS + i];
+				UNROLL for (u32 p = 1; p < SPLIT; p++) w.sums[i] += shares[(WAVE_ID + p) * EACH * COLS + i];
 			}
 		}
 		if (!w.on) return;
 		UNROLL for (u32 c = 0; c < COLS; c++) {
 			UNROLL for (u32 r = 0; r < ROWS; r++) {
 				u32 i = w.row0 + r, j = w.col0 + c;
-				if (LANE != c * ROWS + r || i >= m || j >= n) continue;
+				if (LANE != c * ROWS + r || i >= w.part.m || j >= n) continue;
 				float s = w.sums[r * COLS + c];
 				if (GATE) s = gated(act, oai != 0, alpha, limit, s, w.sums[(EACH - ROWS + r) * COLS + c]);
-				if (add != 0) s += F32(add + u64(j) * addStep + 4 * u64(i)).v;
-				F32(dst + 4 * (u64(i) + u64(m) * j)).v = s;
+				if (w.part.add != 0) s += F32(w.part.add + u64(j) * addStep + 4 * u64(i)).v;
+				F32(w.part.dst + 4 * (u64(i) + u64(w.part.m) * j)).v = s;
 				if (ROUND) results[i % 32] = s;
 			}
 		}

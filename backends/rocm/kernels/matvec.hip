@@ -20,7 +20,7 @@ struct Params : Product {
 
 	FN void sum(Work& work) {
 		u32 width = k / 32, step = SPLIT * WAVE;
-		for (u32 from = part() * WAVE + LANE; from < width; from += BLOCKS * step) {
+		for (u32 from = share() * WAVE + LANE; from < width; from += BLOCKS * step) {
 			Block w[BLOCKS * EACH];
 			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
 				u32 i = min_(from + u * step, width - 1);

@@ -8,7 +8,7 @@
 struct Params : Product {
 	FN void sum(Work& work) {
 		u32 step = 8 * SPLIT * WAVE;
-		for (u32 from = 8 * (part() * WAVE + LANE); from < k; from += BLOCKS * step) {
+		for (u32 from = 8 * (share() * WAVE + LANE); from < k; from += BLOCKS * step) {
 			Eight w[BLOCKS * EACH];
 			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
 				u32 i = min_(from + u * step, k - 8);

@@ -77,6 +77,18 @@ inline int __builtin_amdgcn_ds_bpermute(int at, int v, HIPEMU_LINE) {
 	return hipemu_of<int>(hipemu_gather(v, line), unsigned(at) / 4 % WAVE_SIZE);
 }
 
+
+// Moves within rows of 16 lanes: quad_perm, row_half_mirror and row_mirror, of all lanes.
+inline int __builtin_amdgcn_update_dpp(int, int v, int control, int rows, int banks, bool, HIPEMU_LINE) {
+	unsigned own = hipemu_self->lane, from = own;
+	if (control < 0x100) from = (own & ~3u) + (unsigned(control) >> (2 * (own & 3u)) & 3u);
+	else if (control == 0x140) from = own ^ 15u;
+	else if (control == 0x141) from = own ^ 7u;
+	else hipemu_api.fail(hipemu_api.worker, "a move by DPP that is not emulated");
+	if (rows != 15 || banks != 15) hipemu_api.fail(hipemu_api.worker, "a move by DPP of some lanes");
+	return hipemu_of<int>(hipemu_gather(v, line), from);
+}
+
 inline unsigned long long __ballot(int yes, HIPEMU_LINE) {
 	auto s = hipemu_gather(yes, line);
 	unsigned long long all = 0;
