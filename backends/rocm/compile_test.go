@@ -86,7 +86,7 @@ func everyKernel(short bool, form matrixForm) []kernelKey {
 			variants = []spec{nil}
 		}
 		for _, sp := range variants {
-			key := kernelKey{name: name, local: uint32(4 * form.wave()), n: len(sp)}
+			key := kernelKey{name: name, local: compiledLocal(name, sp, form), n: len(sp)}
 			copy(key.consts[:], sp)
 			keys = append(keys, key)
 		}

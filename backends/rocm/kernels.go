@@ -92,8 +92,8 @@ var weightTypes = []tensor.DType{
 	tensor.Q3_K, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.Q8_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
 }
 
-// compiledKernels returns the constants of kernels that have some, for blocks of four waves: each way to read a weight, or a few of them
-// if it should be short.
+// compiledKernels returns the constants of kernels that have some: each way to read a weight, or a few of them if it should be
+// short.
 func compiledKernels(short bool, form matrixForm) map[string][]spec {
 	types := weightTypes
 	if short {
@@ -109,7 +109,7 @@ func compiledKernels(short bool, form matrixForm) map[string][]spec {
 			all["matvec"] = append(all["matvec"], spec{a, 1, 1, 0, 2, 4, 0}, spec{a, 8, 1, 0, 1, 1, 0}, spec{a, 1, 1, 1, 2, 1, 1})
 		}
 		for _, x := range tiles(form.wave()) {
-			if (t.Quantized() || t == tensor.F16) && x.waves() == 4 {
+			if t.Quantized() || t == tensor.F16 {
 				all["matmul_halves"] = append(all["matmul_halves"], spec{a, uint32(form), uint32(x.bm), uint32(x.bn), uint32(x.wm), uint32(x.wn)})
 			}
 		}
@@ -135,4 +135,13 @@ func compiledKernels(short bool, form matrixForm) map[string][]spec {
 	all["flash_rows"] = append(all["flash_rows"], spec{1, 1, 576, 512, 2, 1})
 	all["flash_tile"] = append(all["flash_tile"], spec{1, 1, 128, 128, 64, 64, 0}, spec{1, 1, 256, 256, 32, 32, 0}, spec{0, 0, 256, 256, 16, 16, 0})
 	return all
+}
+
+// compiledLocal returns how many threads a block of a kernel has that compiledKernels gives these constants.
+func compiledLocal(name string, sp spec, form matrixForm) uint32 {
+	waves := 4
+	if name == "matmul_halves" {
+		waves = tile{int(sp[2]), int(sp[3]), int(sp[4]), int(sp[5])}.waves()
+	}
+	return uint32(waves * form.wave())
 }

@@ -51,20 +51,45 @@ func TestTiles(t *testing.T) {
 	}
 }
 
-// products is a graph of products of one x with weights of Q8_0, and what they are.
+// A tile fits the rows of b, and rows are shared where there are few blocks.
+func TestTileOf(t *testing.T) {
+	for _, x := range []struct {
+		m, cols, each int
+		want          tile
+	}{
+		{4096, 9, 9, tile{64, 16, 32, 16}},
+		{4096, 17, 17, tile{64, 32, 32, 32}},
+		{4096, 512, 512, tile{128, 64, 64, 32}},
+		{16384, 512, 512, tile{128, 128, 64, 64}},
+		{2048, 128, 128, tile{64, 64, 64, 32}},
+		{1024, 4096, 20, tile{64, 32, 32, 32}}, // of experts with few rows each
+		{1 << 20, 1 << 20, 2, tile{64, 16, 32, 16}},
+	} {
+		if got := tileOf(64, x.m, x.cols, x.each); got != x.want {
+			t.Errorf("%d by %d, %d each: got %v, want %v", x.m, x.cols, x.each, got, x.want)
+		}
+	}
+	for _, x := range [][4]int{{2048, 64, 3, 704}, {2048, 300, 1, 2048}, {352, 1, 1, 384}, {5632, 10, 11, 512}, {5632, 20, 10, 576}} {
+		splits, each := splitOf(x[0], x[1])
+		if splits != x[2] || each != x[3] || splits*each < x[0] || (splits-1)*each >= x[0] {
+			t.Errorf("%d in %d blocks: got %d of %d", x[0], x[1], splits, each)
+		}
+	}
+}
+
+// products is a graph of products of one x, of rows of so many elements, with weights of Q8_0, and what they are.
 type products struct {
 	b     tensor.Builder
+	row   int
 	x     *tensor.Tensor
 	want  map[*tensor.Tensor][]float64
 	bytes map[*tensor.Tensor][]byte
 }
 
-const productRow = 352
-
-func newProducts() *products {
-	p := &products{want: map[*tensor.Tensor][]float64{}, bytes: map[*tensor.Tensor][]byte{}}
-	p.x = p.b.Input("x", tensor.F32, tensor.MakeShape(productRow))
-	for i := range productRow {
+func newProducts(row, tokens int) *products {
+	p := &products{row: row, want: map[*tensor.Tensor][]float64{}, bytes: map[*tensor.Tensor][]byte{}}
+	p.x = p.b.Input("x", tensor.F32, tensor.MakeShape(row, tokens))
+	for i := range row * tokens {
 		v := float64((i*37)%255 - 127)
 		if i%32 == 5 {
 			v = 127 // so that a block's scale is 1, and bytes hold it as it is
@@ -77,19 +102,25 @@ func newProducts() *products {
 
 // product adds the product of x with m rows.
 func (p *products) product(m int) *tensor.Tensor {
-	w := p.b.Input("w", tensor.Q8_0, tensor.MakeShape(productRow, m))
+	w := p.b.Input("w", tensor.Q8_0, tensor.MakeShape(p.row, m))
 	y := p.b.MatMul(w, p.x)
+	code := func(i, k int) int8 { return int8((i*31+k*7)%255 - 127) }
 	for i := range m {
-		sum := 0.0
-		for k := range productRow {
+		for k := range p.row {
 			if k%32 == 0 {
 				p.bytes[w] = append(p.bytes[w], 0, 0x2c) // 1/16 as a half
 			}
-			code := int8((i*31+k*7)%255 - 127)
-			p.bytes[w] = append(p.bytes[w], byte(code))
-			sum += float64(code) / 16 * p.want[p.x][k]
+			p.bytes[w] = append(p.bytes[w], byte(code(i, k)))
 		}
-		p.want[y] = append(p.want[y], sum)
+	}
+	for t := range p.x.Shape[1] {
+		for i := range m {
+			sum := 0.0
+			for k := range p.row {
+				sum += float64(code(i, k)) / 16 * p.want[p.x][t*p.row+k]
+			}
+			p.want[y] = append(p.want[y], sum)
+		}
 	}
 	return y
 }
@@ -158,15 +189,15 @@ func TestProductsJoin(t *testing.T) {
 	for name, arch := range waves {
 		t.Run(name, func(t *testing.T) {
 			d, _ := emulated(t, hipemu.Options{Devices: arch})
-			p := newProducts()
+			p := newProducts(352, 1)
 			if n := p.run(t, d, nil, p.product(64), p.product(7), p.product(33)); n != 2 {
 				t.Errorf("three products took %d launches, want 2", n)
 			}
-			p = newProducts()
+			p = newProducts(352, 1)
 			if n := p.run(t, d, nil, p.product(64), p.product(7), p.product(33), p.product(1)); n != 3 {
 				t.Errorf("four products took %d launches, want 3", n)
 			}
-			p = newProducts()
+			p = newProducts(352, 1)
 			y, z := p.product(48), p.product(48)
 			sum := p.b.Add(z, y)
 			for i := range 48 {
@@ -174,6 +205,26 @@ func TestProductsJoin(t *testing.T) {
 			}
 			if n := p.run(t, d, []backends.Group{{Fusion: backends.MatMulAdd, From: 1, To: 3}}, y, sum); n != 3 {
 				t.Errorf("a product and one that adds to it took %d launches, want 3", n)
+			}
+		})
+	}
+}
+
+// Few rows of weights are shared by blocks along their length, and what is added to their product is added once.
+func TestSplitProducts(t *testing.T) {
+	for _, arch := range []string{"gfx1030", "gfx90a", "gfx1100", "gfx1201"} {
+		t.Run(arch, func(t *testing.T) {
+			d, _ := emulated(t, hipemu.Options{Devices: arch})
+			for _, tokens := range []int{9, 20, 70} {
+				p := newProducts(1056, tokens)
+				y, z := p.product(70), p.product(70)
+				sum := p.b.Add(z, y)
+				for i := range p.want[y] {
+					p.want[sum] = append(p.want[sum], p.want[y][i]+p.want[z][i])
+				}
+				if n := p.run(t, d, []backends.Group{{Fusion: backends.MatMulAdd, From: 1, To: 3}}, y, sum); n != 5 {
+					t.Errorf("two products of %d tokens took %d launches, want one for both and two for each", tokens, n)
+				}
 			}
 		})
 	}

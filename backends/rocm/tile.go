@@ -9,13 +9,13 @@ type tile struct{ bm, bn, wm, wn int }
 
 func (t tile) waves() int { return t.bm / t.wm * t.bn / t.wn }
 
-// tiles are the shapes there are, the larger first: a larger one loads less, and needs larger products to busy a card. A thread holds 32
-// or 64 sums in registers. Shared memory is 37, 28 and 18 KiB, of 64 that a card's unit has at least.
+// tiles are the shapes there are, the larger first: a larger one loads less, and needs larger products to busy a card. A thread holds up
+// to 64 sums in registers. Shared memory is 37 KiB for the largest, 28, 18, 14 and 12, of 64 that a card's unit has at least.
 func tiles(wave int) []tile {
 	if wave == 64 {
-		return []tile{{128, 128, 64, 64}, {128, 64, 64, 32}, {64, 64, 64, 32}}
+		return []tile{{128, 128, 64, 64}, {128, 64, 64, 32}, {64, 64, 64, 32}, {64, 32, 32, 32}, {64, 16, 32, 16}}
 	}
-	return []tile{{128, 128, 64, 32}, {128, 64, 32, 32}, {64, 64, 32, 32}}
+	return []tile{{128, 128, 64, 32}, {128, 64, 32, 32}, {64, 64, 32, 32}, {64, 32, 32, 16}, {64, 16, 16, 16}}
 }
 
 // busyBlocks is about how many blocks fill a large card.
@@ -81,43 +81,69 @@ func (r *recorder) halved(b *tensor.Tensor, kp int) (area, int64, error) {
 	return at, size, err
 }
 
-func (r *recorder) tileOf(p *product) tile {
-	m, cols := p.n.Shape[0], p.columns()
-	if p.ids != nil {
-		cols = max(1, cols/p.a.Shape[2]) * p.a.Shape[2] // about as many tiles as there are experts
-	}
-	all := tiles(r.s.dev.phys.Wave)
+// tileOf returns the largest tile of which less than half is idle, and that gives a card enough blocks, or the next best. each is how many
+// rows of b share weights.
+func tileOf(wave, m, cols, each int) tile {
+	all := tiles(wave)
 	for _, t := range all {
-		if ceilDiv(m, t.bm)*ceilDiv(cols, t.bn) >= busyBlocks {
+		if t.bn < 2*each && (t.bm == 64 || ceilDiv(m, t.bm)*ceilDiv(cols, t.bn) >= busyBlocks) {
 			return t
 		}
 	}
 	return all[len(all)-1]
 }
 
+// splitStep is the least that a block has of the length of rows: less is not worth adding up.
+const splitStep = 512
+
+// splitOf returns in how many parts blocks share rows of k elements so that they busy a card, and how long each part is.
+func splitOf(k, blocks int) (splits, each int) {
+	splits = max(1, min(busyBlocks/blocks, k/splitStep))
+	each = ceilDiv(ceilDiv(k, splits), 64) * 64
+	return ceilDiv(k, each), each
+}
+
 func (r *recorder) recordHalves(p *product) error {
-	t := r.tileOf(p)
-	a, b, k, phys := p.a, p.b, p.a.Shape[0], &r.s.dev.phys
+	a, b, n, k, phys := p.a, p.b, p.n, p.a.Shape[0], &r.s.dev.phys
 	kp := ceilDiv(k, 64) * 64
 	x, scales, err := r.halved(b, kp)
 	if err != nil {
 		return err
 	}
+	each := p.columns()
+	if p.ids != nil {
+		each = ceilDiv(each, a.Shape[2])
+	}
+	t := tileOf(phys.Wave, n.Shape[0], p.columns(), each)
 	var g grouped
-	cols, used, bused := ceilDiv(p.columns(), t.bn), 1, 1
+	groups, cols, used, bused := ceilDiv(n.Shape[0], t.bm), ceilDiv(p.columns(), t.bn), 1, 1
+	splits, length := splitOf(k, groups*cols)
 	if p.ids != nil {
 		if g, err = r.group(p, t.bn); err != nil {
 			return err
 		}
-		cols, used, bused = g.n, p.n.Shape[1], b.Shape[1]
+		cols, used, bused, splits, length = g.n, n.Shape[1], b.Shape[1], 1, kp
 	}
-	groups := ceilDiv(p.n.Shape[0], t.bm)
-	ps := g.in(r.push()).in(a).inArea(x).inAreaAt(x, scales).in(p.addend).out(p.n)
-	ps.i(p.n.Shape[0], p.columns(), k, kp, groups, cols).step(a, 1, 2).i(used, bused, addStepOf(p.addend))
+	ps := g.in(r.push()).in(a).inArea(x).inAreaAt(x, scales).in(p.addend)
+	var parts area
+	if splits > 1 {
+		parts = r.spareArea(4 * int64(splits) * int64(n.Shape.Elems()))
+		ps.outArea(parts)
+	} else {
+		ps.out(n)
+	}
+	ps.i(n.Shape[0], p.columns(), k, kp, groups, cols).step(a, 1, 2).i(used, bused, addStepOf(p.addend), splits, length)
 	sp := spec{uint32(a.Type), uint32(formOf(phys.Arch, phys.Wave)), uint32(t.bm), uint32(t.bn), uint32(t.wm), uint32(t.wn)}
-	err = r.run("matmul_halves", t.waves()*phys.Wave, sp, ps, groupList(groups*cols))
+	if err := r.run("matmul_halves", t.waves()*phys.Wave, sp, ps, groupList(groups*cols*splits)); err != nil {
+		return err
+	}
 	g.free(r)
-	return err
+	if splits == 1 {
+		return nil
+	}
+	ps = r.push().inArea(parts).inAreaAt(x, scales).in(p.addend).out(n).i(n.Shape[0], p.columns(), splits, addStepOf(p.addend))
+	r.spare = append(r.spare, parts)
+	return r.run("sum_splits", elementGroup, nil, ps, r.linear(n.Shape.Elems(), elementGroup))
 }
 
 // tileSize is how many rows of a and of b matmul_tile takes.

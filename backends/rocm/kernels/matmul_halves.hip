@@ -32,6 +32,7 @@ struct Params {
 	u32 groups, cols; // tiles of rows of a and of b
 	u32 as1, as2;
 	u32 used, bused, addStep;
+	u32 splits, each; // blocks that share the length of rows, and how much of it each has: dst is then for sum_splits
 
 	// load reads the tile at k into registers.
 	FN void load(Tile& t, u32 at) const {
@@ -117,8 +118,9 @@ struct Params {
 	}
 
 	FN void run() {
-		u32 g = linearGroup(), tn = g % cols, tm = g / cols, first = tn * BN, count = min_(BN, n - first);
-		if (tm >= groups) return;
+		u32 g = linearGroup(), tn = g % cols, tm = g / cols % groups, split = g / cols / groups;
+		u32 first = tn * BN, count = min_(BN, n - first), from = split * each, to = min_(k, from + each);
+		if (split >= splits) return;
 		u64 pa = a;
 		if (slots != 0) {
 			u64 t = tiles + 12 * u64(tn);
@@ -132,12 +134,12 @@ struct Params {
 		Sums sums[CM * CN];
 		UNROLL for (u32 i = 0; i < CM * CN; i++) sums[i].zero();
 		u32 wm = WAVE_ID % (BM / WM) * WM, wn = WAVE_ID / (BM / WM) * WN;
-		load(t, 0);
-		for (u32 at = 0; at < k; at += BK) {
+		load(t, from);
+		for (u32 at = from; at < to; at += BK) {
 			__syncthreads();
 			store(t);
 			__syncthreads();
-			if (at + BK < k) load(t, at + BK);
+			if (at + BK < to) load(t, at + BK);
 			UNROLL for (u32 s = 0; s < BK / 2; s += 8) {
 				Factor fa[CM];
 				UNROLL for (u32 i = 0; i < CM; i++) fa[i].load((const u32*)sa + (wm + i * 16) * LINE + s, LINE);
@@ -149,16 +151,20 @@ struct Params {
 			}
 		}
 		UNROLL for (u32 j = 0; j < CN; j++) {
-			UNROLL for (u32 i = 0; i < CM; i++) end(sums[i * CN + j], tm * BM + wm + i * 16, wn + j * 16, count);
+			UNROLL for (u32 i = 0; i < CM; i++) end(sums[i * CN + j], tm * BM + wm + i * 16, wn + j * 16, count, split);
 		}
 	}
 
 	// end stores a matrix of the result. Its columns are rows of a.
-	FN void end(const Sums& s, u32 r0, u32 c0, u32 count) const {
+	FN void end(const Sums& s, u32 r0, u32 c0, u32 count, u32 split) const {
 		UNROLL for (u32 e = 0; e < SUMS; e++) {
 			u32 r = r0 + s.col(e), c = c0 + s.row(e);
 			if (r >= m || c >= count) continue;
 			u32 to = slotOf[c];
+			if (splits > 1) {
+				F32(dst + 4 * (u64(r) + u64(m) * (to + n * split))).v = s.v[e];
+				continue;
+			}
 			float y = s.v[e] * scaleOf[c];
 			if (add != 0) y += F32(add + u64(to) * addStep + 4 * u64(r)).v;
 			F32(dst + 4 * (u64(r) + u64(m) * to)).v = y;
