@@ -92,7 +92,7 @@ const busyFlash = 256
 // worth it to bring the cells into shared memory.
 func planTile(n *tensor.Tensor) (flashPlan, bool) {
 	k, v := n.Src[1], n.Src[2]
-	rows, cells := n.Shape[1]/k.Shape[1]*n.Shape[2], k.Shape[2]
+	rows := n.Shape[1] / k.Shape[1] * n.Shape[2]
 	if n.Shape[2] == 1 || rows < 16 || rows < 32 && n.Shape[2] <= 8 || v.Shape[0]%16 != 0 || max(k.Shape[0], v.Shape[0]) > 256 {
 		return flashPlan{}, false
 	}
@@ -103,12 +103,17 @@ func planTile(n *tensor.Tensor) (flashPlan, bool) {
 			continue
 		}
 		f.groups = ceilDiv(rows, f.per)
-		// Few blocks go over parts of the cells, each long enough to be worth the joining.
-		want := busyFlash / (k.Shape[1] * n.Shape[3] * f.groups)
-		f.splitCells(cells, f.tile, min(want, cells/(4*f.tile)))
+		f.splitBusy(n)
 		return f, true
 	}
 	return flashPlan{}, false
+}
+
+// splitBusy has few blocks go over parts of the cells, each long enough to be worth the joining.
+func (f *flashPlan) splitBusy(n *tensor.Tensor) {
+	k := n.Src[1]
+	want := busyFlash / (k.Shape[1] * n.Shape[3] * f.groups)
+	f.splitCells(k.Shape[2], f.tile, min(want, k.Shape[2]/(4*f.tile)))
 }
 
 // sharedMemory is what a block may have, in bytes: less than there is, because more blocks than one should fit.
@@ -123,20 +128,46 @@ func (f *flashPlan) shared(dk, dv int, half bool) int {
 	return 16*f.per*line + 16*max(f.tile*line, rows*dv/4) + 4*f.per*(rows+1) + 128
 }
 
+// flashWaves is how many waves a block of flash_matrix has, with 16 queries each.
+const flashWaves = 4
+
+// planMatrix divides work for flash_matrix, and reports whether it takes n: k and v are halves, and queries and elements of the result
+// leave room in registers.
+func (d *Device) planMatrix(n *tensor.Tensor) (flashPlan, bool) {
+	form := formOf(d.phys.Arch, d.phys.Wave)
+	k, v := n.Src[1], n.Src[2]
+	rows, dk, dv := n.Shape[1]/k.Shape[1]*n.Shape[2], k.Shape[0], v.Shape[0]
+	if form == plain32 || form == plain64 || k.Type != tensor.F16 || v.Type != tensor.F16 || dk%16 != 0 || dv%16 != 0 || max(dk, dv) > 128 ||
+		n.Shape[2] == 1 || rows < 8*flashWaves {
+		return flashPlan{}, false
+	}
+	f := flashPlan{per: 16 * flashWaves, tile: 64, outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
+	f.groups = ceilDiv(rows, f.per)
+	f.splitBusy(n)
+	return f, true
+}
+
 // recordFlashAttn chooses among the kernels.
 func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 	if !r.flashPacked(n) {
 		return recordFlashAny(r, n)
 	}
+	k, v := n.Src[1], n.Src[2]
+	dk, dv := uint32(k.Shape[0]), uint32(v.Shape[0])
+	if f, ok := r.s.dev.planMatrix(n); ok {
+		phys := r.s.dev.phys
+		sp := spec{uint32(formOf(phys.Arch, phys.Wave)), dk, dv, uint32(f.tile)}
+		return r.recordFlash("flash_matrix", flashWaves*phys.Wave, n, f, sp)
+	}
 	if f, ok := planTile(n); ok {
-		return r.recordFlash("flash_tile", 256, n, f, uint32(f.per), uint32(f.tile))
+		return r.recordFlash("flash_tile", 256, n, f, spec{uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.per), uint32(f.tile)})
 	}
 	f := planRows(n)
-	return r.recordFlash("flash_rows", flashTile, n, f, uint32(f.per))
+	return r.recordFlash("flash_rows", flashTile, n, f, spec{uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.per)})
 }
 
 // recordFlash is attention by a kernel that may go over parts of the cells, and by flash_merge if it does.
-func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f flashPlan, sizes ...uint32) error {
+func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f flashPlan, sp spec) error {
 	k, v, sinks := n.Src[1], n.Src[2], src(n, 4)
 	dv, heads := n.Shape[0], n.Shape[1]
 	p := r.push().in(n.Src[0], k, v, src(n, 3), sinks)
@@ -148,7 +179,6 @@ func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f fla
 		p.out(n)
 	}
 	p.i(heads, heads/k.Shape[1], n.Shape[2], k.Shape[2], f.groups, f.splits, f.each)
-	sp := append(spec{uint32(k.Type), uint32(v.Type), uint32(k.Shape[0]), uint32(dv)}, sizes...)
 	sp = append(sp, flag(f.splits > 1))
 	if err := r.run(kernel, local, sp, p.flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits <= 1 {
 		return err

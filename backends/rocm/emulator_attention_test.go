@@ -106,7 +106,7 @@ func (x attended) run(t *testing.T, d *Device) (first []byte, names string) {
 		used[key.name] = true
 	}
 	d.open.modules.mu.Unlock()
-	for _, name := range []string{"flash_attn", "flash_rows", "flash_tile", "flash_merge"} {
+	for _, name := range []string{"flash_attn", "flash_rows", "flash_tile", "flash_matrix", "flash_merge"} {
 		if used[name] {
 			names += name + " "
 		}
@@ -138,11 +138,13 @@ func TestEmulatedAttentionBits(t *testing.T) {
 	}
 }
 
-// Many tokens go by tiles, over parts of the cells where there are few heads.
+// Many tokens go by tiles, of matrices where there are instructions for them, and over parts of the cells where there are few heads.
 func TestEmulatedAttentionTiles(t *testing.T) {
-	d, _ := emulated(t, hipemu.Options{})
-	if _, names := (attended{40, 1100, 30}).run(t, d); names != "flash_tile flash_merge " {
-		t.Errorf("40 tokens were computed by %s", names)
+	for arch, want := range map[string]string{"gfx1030": "flash_tile", "gfx90a": "flash_matrix", "gfx1100": "flash_matrix", "gfx1201": "flash_matrix"} {
+		d, _ := emulated(t, hipemu.Options{Devices: arch})
+		if _, names := (attended{40, 1100, 30}).run(t, d); names != want+" flash_merge " {
+			t.Errorf("%s: 40 tokens were computed by %s", arch, names)
+		}
 	}
 }
 

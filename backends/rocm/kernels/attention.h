@@ -123,6 +123,10 @@ template <u32 T> FN Words4 halvesOf(Row8<T>& x) {
 
 template <> FN Words4 halvesOf<T_F16>(Row8<T_F16>& x) { return x.v; }
 
+// lowHalves and highHalves put a half of each word beside each other.
+FN u32 lowHalves(u32 a, u32 b) { return a & 0xffffu | b << 16; }
+FN u32 highHalves(u32 a, u32 b) { return a >> 16 | b & 0xffff0000u; }
+
 // choose takes values, so that arrays of which it chooses stay in registers.
 FN float choose(bool yes, float a, float b) { return yes ? a : b; }
 
@@ -147,6 +151,43 @@ FN void sink(float score, float most, float& sum, float& keep) {
 	if (top == -INF) return;
 	keep = most == -INF ? (sum == 0.0f ? 1.0f : sum) : exp_(most - top);
 	sum = sum * keep + exp_(score - top);
+}
+
+// weigh makes weights of a query's products with N cells in each of 16 threads in a row, and returns what those of earlier cells are to be
+// multiplied by. extra is what scores get besides, and -INF where a cell is hidden.
+template <u32 N> FN float weigh(float* s, const float* extra, float scale, bool capped, float cap, float& most) {
+	float top = -INF;
+	UNROLL for (u32 j = 0; j < N; j++) {
+		float x = s[j] * scale;
+		if (capped) x = cap * tanh_(x / cap);
+		s[j] = extra[j] == -INF ? -INF : x + extra[j];
+		if (!isnan_(s[j])) top = max_(top, s[j]);
+	}
+	UNROLL for (u32 d = 8; d > 0; d /= 2) top = max_(top, __shfl_xor(top, int(d)));
+	top = max_(top, most);
+	float keep = most == -INF ? 1.0f : expQuick(most - top);
+	most = top;
+	UNROLL for (u32 j = 0; j < N; j++) {
+		if (!isnan_(s[j])) s[j] = s[j] == -INF ? 0.0f : expQuick(s[j] - top);
+	}
+	return keep;
+}
+
+// seen lets all threads of a block know which of up to 64 cells some query sees, by way of shared memory for the waves' bits.
+FN void seen(u32 (*bits)[2], u32& low, u32& high) {
+	for (u32 d = WAVE / 2; d > 0; d /= 2) {
+		low |= u32(__shfl_xor(int(low), int(d)));
+		high |= u32(__shfl_xor(int(high), int(d)));
+	}
+	if (LANE == 0) {
+		bits[WAVE_ID][0] = low;
+		bits[WAVE_ID][1] = high;
+	}
+	__syncthreads();
+	for (u32 w = 0; w < WAVES; w++) {
+		low |= bits[w][0];
+		high |= bits[w][1];
+	}
 }
 
 // What is stored of a part of the cells, for each head and token: the result, not yet divided, and behind it the greatest score, the sum

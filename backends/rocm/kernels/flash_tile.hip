@@ -100,23 +100,20 @@ struct Params {
 		UNROLL for (u32 n = 0; n < AHEAD; n++) {
 			u32 i = threadIdx.x + n * LOCAL, c = i / (DV / 8), cell = HALF ? 2 * c : c;
 			if (i >= VROWS * (DV / 8)) continue;
-			u32 seen = (cell < 32 ? low >> cell : high >> (cell - 32)) & 3u;
+			u32 bits = (cell < 32 ? low >> cell : high >> (cell - 32)) & 3u;
 			Words4* to = tile + 2 * i;
 			if (HALF) {
-				Words4 a = (seen & 1u) != 0 ? halvesOf<TV>(x[n].first) : none, b = (seen & 2u) != 0 ? halvesOf<TV>(x[n].second) : none;
-				to[0] = words4(lows(a[0], b[0]), highs(a[0], b[0]), lows(a[1], b[1]), highs(a[1], b[1]));
-				to[1] = words4(lows(a[2], b[2]), highs(a[2], b[2]), lows(a[3], b[3]), highs(a[3], b[3]));
+				Words4 a = (bits & 1u) != 0 ? halvesOf<TV>(x[n].first) : none, b = (bits & 2u) != 0 ? halvesOf<TV>(x[n].second) : none;
+				to[0] = words4(lowHalves(a[0], b[0]), highHalves(a[0], b[0]), lowHalves(a[1], b[1]), highHalves(a[1], b[1]));
+				to[1] = words4(lowHalves(a[2], b[2]), highHalves(a[2], b[2]), lowHalves(a[3], b[3]), highHalves(a[3], b[3]));
 				continue;
 			}
 			float e[8];
 			x[n].first.get(e);
-			to[0] = (seen & 1u) != 0 ? bitsOf(e[0], e[1], e[2], e[3]) : none;
-			to[1] = (seen & 1u) != 0 ? bitsOf(e[4], e[5], e[6], e[7]) : none;
+			to[0] = (bits & 1u) != 0 ? bitsOf(e[0], e[1], e[2], e[3]) : none;
+			to[1] = (bits & 1u) != 0 ? bitsOf(e[4], e[5], e[6], e[7]) : none;
 		}
 	}
-
-	FN u32 lows(u32 a, u32 b) { return a & 0xffffu | b << 16; }
-	FN u32 highs(u32 a, u32 b) { return a >> 16 | b & 0xffff0000u; }
 
 	FN void run() {
 		u32 id = linearGroup(), tx = threadIdx.x % 16, ty = threadIdx.x / 16;
@@ -150,7 +147,7 @@ struct Params {
 					else high |= 1u << (cell - 32);
 				}
 			}
-			see(turn, low, high); // and what lies in shared memory is no longer needed
+			seen(visible[turn], low, high); // and what lies in shared memory is no longer needed
 			turn ^= 1;
 			if ((low | high) == 0) continue;
 			Values x[AHEAD];
@@ -166,7 +163,7 @@ struct Params {
 				}
 			}
 			UNROLL for (u32 i = 0; i < RT; i++) {
-				float keep = weigh(s[i], extra[i], most[i]);
+				float keep = weigh<CT>(s[i], extra[i], scale, CAP != 0, cap, most[i]);
 				sum[i] *= keep;
 				UNROLL for (u32 j = 0; j < CT; j++) sum[i] += s[i][j];
 				UNROLL for (u32 j = 0; j < DT; j++) acc[i][j] *= keep;
@@ -196,42 +193,6 @@ struct Params {
 			u32 r = row0 + ty + 16 * i;
 			if (r < rows) store(acc[i], most[i], all, headOf(kvHead, r), r / share, stream, split);
 		});
-	}
-
-	// see lets all threads know which cells of a tile some query sees.
-	FN void see(u32 turn, u32& low, u32& high) {
-		for (u32 d = WAVE / 2; d > 0; d /= 2) {
-			low |= u32(__shfl_xor(int(low), int(d)));
-			high |= u32(__shfl_xor(int(high), int(d)));
-		}
-		if (LANE == 0) {
-			visible[turn][WAVE_ID][0] = low;
-			visible[turn][WAVE_ID][1] = high;
-		}
-		__syncthreads();
-		for (u32 w = 0; w < WAVES; w++) {
-			low |= visible[turn][w][0];
-			high |= visible[turn][w][1];
-		}
-	}
-
-	// weigh makes weights of a query's products with a tile, and returns what those of earlier tiles are to be multiplied by.
-	FN float weigh(float* s, const float* extra, float& most) {
-		float top = -INF;
-		UNROLL for (u32 j = 0; j < CT; j++) {
-			float x = s[j] * scale;
-			if (CAP) x = cap * tanh_(x / cap);
-			s[j] = extra[j] == -INF ? -INF : x + extra[j];
-			if (!isnan_(s[j])) top = max_(top, s[j]);
-		}
-		for (u32 d = 8; d > 0; d /= 2) top = max_(top, __shfl_xor(top, int(d)));
-		top = max_(top, most);
-		float keep = most == -INF ? 1.0f : expQuick(most - top);
-		most = top;
-		UNROLL for (u32 j = 0; j < CT; j++) {
-			if (!isnan_(s[j])) s[j] = s[j] == -INF ? 0.0f : expQuick(s[j] - top);
-		}
-		return keep;
 	}
 
 	FN void store(const float* acc, float most, float sum, u32 h, u32 t, u32 stream, u32 split) {

@@ -47,6 +47,7 @@ type functions struct {
 	hipGetDevicePropertiesR0600, hipGetDeviceProperties                                                  function // one of them
 	hipStreamBeginCapture, hipStreamEndCapture, hipGraphInstantiateWithFlags                             function // optional: graphs
 	hipGraphLaunch, hipGraphExecDestroy, hipGraphDestroy                                                 function
+	hipHostRegister, hipHostUnregister, hipHostGetDevicePointer                                          function // optional: import
 	hiprtcVersion, hiprtcCreateProgram, hiprtcDestroyProgram, hiprtcCompileProgram                       function
 	hiprtcGetProgramLogSize, hiprtcGetProgramLog, hiprtcGetCodeSize, hiprtcGetCode, hiprtcGetErrorString function
 }
@@ -80,7 +81,8 @@ func (f *functions) optional() []*function {
 		"hipGetDevicePropertiesR0600": &f.hipGetDevicePropertiesR0600, "hipGetDeviceProperties": &f.hipGetDeviceProperties,
 		"hipStreamBeginCapture": &f.hipStreamBeginCapture, "hipStreamEndCapture": &f.hipStreamEndCapture,
 		"hipGraphInstantiateWithFlags": &f.hipGraphInstantiateWithFlags, "hipGraphLaunch": &f.hipGraphLaunch,
-		"hipGraphExecDestroy": &f.hipGraphExecDestroy, "hipGraphDestroy": &f.hipGraphDestroy,
+		"hipGraphExecDestroy": &f.hipGraphExecDestroy, "hipGraphDestroy": &f.hipGraphDestroy, "hipHostRegister": &f.hipHostRegister,
+		"hipHostUnregister": &f.hipHostUnregister, "hipHostGetDevicePointer": &f.hipHostGetDevicePointer,
 	})
 }
 
