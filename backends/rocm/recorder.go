@@ -28,6 +28,7 @@ type recorder struct {
 	kept   []kept // other forms of factors of products
 	spare  []area // scratch memory that held such
 	joined joined // what the last step multiplies
+	turned turned // what the last step turns
 }
 
 // step is a launch.
@@ -153,8 +154,10 @@ func (p *push) faults(n *tensor.Tensor) *push {
 	return p.u32(uint32(len(p.r.nodes)-1), 0)
 }
 
-func (p *push) u64(v uint64) *push {
-	p.data = binary.LittleEndian.AppendUint64(p.data, v)
+func (p *push) u64(vs ...uint64) *push {
+	for _, v := range vs {
+		p.data = binary.LittleEndian.AppendUint64(p.data, v)
+	}
 	return p
 }
 
