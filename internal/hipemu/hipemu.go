@@ -20,8 +20,11 @@ import (
 // long ones always do.
 const Demand = "TENON_DEMAND_HIPEMU"
 
-// Demanded reports whether Demand is set.
+// Demanded reports whether Demand is set, and All whether it asks for more than there is time for in CI.
 func Demanded() bool { return os.Getenv(Demand) != "" }
+
+// All reports whether Demand is "all".
+func All() bool { return os.Getenv(Demand) == "all" }
 
 // Options choose what is emulated. The zero Options is one gfx1030 of a runtime 7.1.
 type Options struct {
