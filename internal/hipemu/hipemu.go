@@ -45,6 +45,12 @@ type Emulator struct {
 	said  func() string
 }
 
+// Available reports whether there is what Use needs.
+func Available() bool {
+	_, err := exec.LookPath(compiler())
+	return err == nil
+}
+
 // Use makes a new emulator the runtime that is found first until the test ends. It skips the test where there is no C++
 // compiler, or fails it where the emulator is demanded.
 func Use(tb testing.TB, opt Options) *Emulator {
