@@ -27,5 +27,5 @@
 //  3. A line in the table of kernels.go, with what it supports, and one in compiledKernels if it has constants, so that CI compiles it.
 //
 // Kernels are compiled for the device at their first use, and kept in the user's cache folder. Then the conformance suite judges:
-// go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or with the test aid in testdata/shim.
+// go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the emulator of testdata/emulator.
 package rocm
