@@ -162,30 +162,92 @@ func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 	if f, ok := planTile(n); ok {
 		return r.recordFlash("flash_tile", 256, n, f, spec{uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.per), uint32(f.tile)})
 	}
-	f := planRows(n)
-	return r.recordFlash("flash_rows", flashTile, n, f, spec{uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.per)})
+	return r.recordFlashRows(n, planRows(n))
 }
 
-// recordFlash is attention by a kernel that may go over parts of the cells, and by flash_merge if it does.
+// maxJoined is how many parts flash_rows adds up itself: what few blocks add up takes less time than another launch.
+const maxJoined = 32
+
+// recordFlashRows is attention of few tokens. Its result is rounded for products on the way.
+func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
+	k, v := n.Src[1], n.Src[2]
+	queries := f.groups * k.Shape[1] * n.Shape[3]
+	joined := f.splits == 1 || f.splits <= maxJoined && queries <= maxCounters
+	p := r.push().in(n.Src[0], k, v, src(n, 3), src(n, 4))
+	var keep *rounding
+	if joined {
+		p.out(n)
+		keep = r.roundTo(p, n)
+	} else {
+		p.u64(0).u64(0).u64(0)
+	}
+	var parts area
+	switch {
+	case f.splits == 1:
+		p.u64(0).u64(0)
+	case joined:
+		parts = r.partsOf(n, f)
+		p.outArea(parts).outArea(r.counterArea())
+	default:
+		parts = r.partsOf(n, f)
+		p.outArea(parts).u64(0)
+	}
+	sp := spec{uint32(k.Type), uint32(v.Type), uint32(k.Shape[0]), uint32(n.Shape[0]), uint32(f.per), flag(f.splits > 1)}
+	if err := r.run("flash_rows", flashTile, sp, p.flashCounts(n, f).flash(n), groupList(queries*f.splits)); err != nil {
+		return err
+	}
+	if f.splits > 1 && !joined {
+		return r.recordFlashMerge(n, f, parts)
+	}
+	if f.splits > 1 {
+		r.spare = append(r.spare, parts) // launches run in order
+	}
+	keep.done(r)
+	return nil
+}
+
+// partsOf returns scratch memory for the parts of a result.
+func (r *recorder) partsOf(n *tensor.Tensor, f flashPlan) area {
+	return r.spareArea(4 * int64(n.Shape[0]+4) * int64(f.splits) * int64(f.outs))
+}
+
+// recordFlashMerge adds up parts.
+func (r *recorder) recordFlashMerge(n *tensor.Tensor, f flashPlan, parts area) error {
+	sinks := src(n, 4)
+	p := r.push().inArea(parts).in(sinks).out(n)
+	keep := r.roundTo(p, n)
+	p.i(n.Shape[1]).step(sinks, 0).i(f.splits, n.Shape[0]).u32(flag(sinks != nil), 0).i(f.outs)
+	if err := r.run("flash_merge", r.rowLocal(n.Shape[0]/4), nil, p, groupList(f.outs)); err != nil {
+		return err
+	}
+	r.spare = append(r.spare, parts) // launches run in order
+	keep.done(r)
+	return nil
+}
+
+// recordFlash is attention of many tokens by a kernel that may go over parts of the cells.
 func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f flashPlan, sp spec) error {
-	k, v, sinks := n.Src[1], n.Src[2], src(n, 4)
-	dv, heads := n.Shape[0], n.Shape[1]
-	p := r.push().in(n.Src[0], k, v, src(n, 3), sinks)
+	k := n.Src[1]
+	p := r.push().in(n.Src[0], k, n.Src[2], src(n, 3), src(n, 4))
 	var parts area
 	if f.splits > 1 {
-		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
+		parts = r.partsOf(n, f)
 		p.outArea(parts)
 	} else {
 		p.out(n)
 	}
-	p.i(heads, heads/k.Shape[1], n.Shape[2], k.Shape[2], f.groups, f.splits, f.each)
 	sp = append(sp, flag(f.splits > 1))
-	if err := r.run(kernel, local, sp, p.flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits <= 1 {
+	err := r.run(kernel, local, sp, p.flashCounts(n, f).flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3]))
+	if err != nil || f.splits == 1 {
 		return err
 	}
-	r.spare = append(r.spare, parts) // launches run in order
-	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0).i(f.splits, dv).u32(flag(sinks != nil))
-	return r.run("flash_merge", r.rowLocal(dv), nil, p, groupList(f.outs))
+	return r.recordFlashMerge(n, f, parts)
+}
+
+// flashCounts adds how queries and cells are divided.
+func (p *push) flashCounts(n *tensor.Tensor, f flashPlan) *push {
+	heads, k := n.Shape[1], n.Src[1]
+	return p.i(heads, heads/k.Shape[1], n.Shape[2], k.Shape[2], f.groups, f.splits, f.each)
 }
 
 // flash adds what kernels of attention know besides addresses and counts.

@@ -25,9 +25,11 @@ type recorder struct {
 	scratch int64 // bytes that are needed
 	faults  int   // slot for faults, or -1
 
-	kept   []kept // other forms of factors of products
-	spare  []area // scratch memory that held such
-	joined joined // what the last step multiplies
+	kept  []kept // other forms of factors of products
+	spare []area // scratch memory that held such
+
+	counters area   // see counterArea
+	joined   joined // what the last step multiplies
 }
 
 // step is a launch.
@@ -123,6 +125,17 @@ func (r *recorder) area(size int64) area {
 	a := area{r.scratch, size}
 	r.scratch += (size + alignment - 1) &^ (alignment - 1)
 	return a
+}
+
+// maxCounters is how many counters there are.
+const maxCounters = 4096
+
+// counterArea returns scratch memory with counters for blocks of a launch, which are 0 between launches.
+func (r *recorder) counterArea() area {
+	if r.counters.size == 0 {
+		r.counters = r.area(4 * maxCounters)
+	}
+	return r.counters
 }
 
 // inArea adds the address of scratch memory that is read; outArea of such that is written.
