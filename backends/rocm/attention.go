@@ -134,7 +134,7 @@ const flashWaves = 4
 // planMatrix divides work for flash_matrix, and reports whether it takes n: k and v are halves, and queries and elements of the result
 // leave room in registers.
 func (d *Device) planMatrix(n *tensor.Tensor) (flashPlan, bool) {
-	form := formOf(d.phys.Arch, d.phys.Wave)
+	form := formOf(d.phys.Arch, d.phys.Wave, tensor.F16)
 	k, v := n.Src[1], n.Src[2]
 	rows, dk, dv := n.Shape[1]/k.Shape[1]*n.Shape[2], k.Shape[0], v.Shape[0]
 	if form == plain32 || form == plain64 || k.Type != tensor.F16 || v.Type != tensor.F16 || dk%16 != 0 || dv%16 != 0 || max(dk, dv) > 128 ||
@@ -156,7 +156,7 @@ func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 	dk, dv := uint32(k.Shape[0]), uint32(v.Shape[0])
 	if f, ok := r.s.dev.planMatrix(n); ok {
 		phys := r.s.dev.phys
-		sp := spec{uint32(formOf(phys.Arch, phys.Wave)), dk, dv, uint32(f.tile)}
+		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), dk, dv, uint32(f.tile)}
 		return r.recordFlash("flash_matrix", flashWaves*phys.Wave, n, f, sp)
 	}
 	if f, ok := planTile(n); ok {

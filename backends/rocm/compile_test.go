@@ -60,7 +60,7 @@ func TestKernelsCompile(t *testing.T) {
 				continue
 			}
 			t.Run(arch, func(t *testing.T) {
-				for _, key := range everyKernel(!full || !one, formOf(arch, hip.WaveOf(arch))) {
+				for _, key := range everyKernel(!full || !one, arch) {
 					source, options, err := key.unit()
 					if err != nil {
 						t.Fatal(err)
@@ -78,15 +78,15 @@ func TestKernelsCompile(t *testing.T) {
 }
 
 // everyKernel returns each kernel once for each of its constants' values that matter: few of them if it should be short.
-func everyKernel(short bool, form matrixForm) []kernelKey {
+func everyKernel(short bool, arch string) []kernelKey {
 	var keys []kernelKey
 	for name := range kernelFiles() {
-		variants := compiledKernels(short, form)[name]
+		variants := compiledKernels(short, arch)[name]
 		if variants == nil {
 			variants = []spec{nil}
 		}
 		for _, sp := range variants {
-			key := kernelKey{name: name, local: compiledLocal(name, sp, form), n: len(sp)}
+			key := kernelKey{name: name, local: compiledLocal(name, sp, arch), n: len(sp)}
 			copy(key.consts[:], sp)
 			keys = append(keys, key)
 		}

@@ -13,6 +13,7 @@ type keptForm uint8
 const (
 	formQ8   keptForm = iota // blocks of 32, by round_rows
 	formF16                  // rows of halves, by halve_rows
+	formBF16                 // rows of BF16, by halve_rows
 	formLast                 // of indices, by set_rows_last
 )
 

@@ -5,6 +5,7 @@ package rocm
 import (
 	"fmt"
 
+	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -94,7 +95,8 @@ var weightTypes = []tensor.DType{
 
 // compiledKernels returns the constants of kernels that have some: each way to read a weight, or a few of them if it should be
 // short.
-func compiledKernels(short bool, form matrixForm) map[string][]spec {
+func compiledKernels(short bool, arch string) map[string][]spec {
+	wave := hip.WaveOf(arch)
 	types := weightTypes
 	if short {
 		types = []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4}
@@ -108,9 +110,9 @@ func compiledKernels(short bool, form matrixForm) map[string][]spec {
 		if t.Quantized() {
 			all["matvec"] = append(all["matvec"], spec{a, 1, 1, 0, 2, 4, 0}, spec{a, 8, 1, 0, 1, 1, 0}, spec{a, 1, 1, 1, 2, 1, 1})
 		}
-		for _, x := range tiles(form.wave()) {
-			if t.Quantized() || t == tensor.F16 {
-				all["matmul_halves"] = append(all["matmul_halves"], spec{a, uint32(form), uint32(x.bm), uint32(x.bn), uint32(x.wm), uint32(x.wn)})
+		for _, x := range tiles(wave) {
+			if t != tensor.F32 {
+				all["matmul_halves"] = append(all["matmul_halves"], spec{a, uint32(formOf(arch, wave, t)), uint32(x.bm), uint32(x.bn), uint32(x.wm), uint32(x.wn)})
 			}
 		}
 	}
@@ -127,7 +129,7 @@ func compiledKernels(short bool, form matrixForm) map[string][]spec {
 		all["flash_rows"] = append(all["flash_rows"], spec{a, a, 128, 128, 4, 1}, spec{a, a, 64, 64, 1, 0})
 		all["flash_tile"] = append(all["flash_tile"], spec{a, a, 128, 128, 32, 32, 1}, spec{a, a, 64, 64, 64, 32, 0})
 	}
-	if form != plain32 && form != plain64 {
+	if form := formOf(arch, wave, tensor.F16); form != plain32 && form != plain64 {
 		all["flash_matrix"] = []spec{{uint32(form), 128, 128, 64, 0}, {uint32(form), 64, 64, 64, 1}}
 	} else { // the kernel is not for these, and compiles all the same
 		all["flash_matrix"] = []spec{{uint32(form), 64, 64, 64, 0}}
@@ -138,10 +140,10 @@ func compiledKernels(short bool, form matrixForm) map[string][]spec {
 }
 
 // compiledLocal returns how many threads a block of a kernel has that compiledKernels gives these constants.
-func compiledLocal(name string, sp spec, form matrixForm) uint32 {
+func compiledLocal(name string, sp spec, arch string) uint32 {
 	waves := 4
 	if name == "matmul_halves" {
 		waves = tile{int(sp[2]), int(sp[3]), int(sp[4]), int(sp[5])}.waves()
 	}
-	return uint32(waves * form.wave())
+	return uint32(waves * hip.WaveOf(arch))
 }

@@ -2,7 +2,11 @@
 
 package rocm
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tenon-go/tenon/tensor"
+)
 
 // matrixForm is how an architecture multiplies matrices: the numbers are those of matrix.h.
 type matrixForm uint32
@@ -15,17 +19,18 @@ const (
 	mfma   // CDNA
 )
 
-// matrixForms are the architectures with instructions for matrices of halves, by how their names begin.
+// matrixForms are the architectures with instructions for matrices, by how their names begin: for halves, and for BF16. A new one is a line
+// here, and a form in matrix.h if it spreads elements in another way.
 var matrixForms = []struct {
-	arch string
-	form matrixForm
+	arch       string
+	f16, brain matrixForm
 }{
-	{"gfx908", mfma},
-	{"gfx90a", mfma},
-	{"gfx94", mfma},
-	{"gfx95", mfma},
-	{"gfx11", wmma},
-	{"gfx12", wmma12},
+	{"gfx908", mfma, plain64}, // which has BF16 in fours alone
+	{"gfx90a", mfma, mfma},
+	{"gfx94", mfma, mfma},
+	{"gfx95", mfma, mfma},
+	{"gfx11", wmma, wmma},
+	{"gfx12", wmma12, wmma12},
 }
 
 // wave returns how many threads a wave has.
@@ -36,12 +41,16 @@ func (f matrixForm) wave() int {
 	return 32
 }
 
-// formOf returns the form for an architecture, whose waves have so many threads.
-func formOf(arch string, wave int) matrixForm {
+// formOf returns the form in which an architecture, whose waves have so many threads, multiplies with weights of a type.
+func formOf(arch string, wave int, weights tensor.DType) matrixForm {
 	for _, f := range matrixForms {
-		if strings.HasPrefix(arch, f.arch) && f.form.wave() == wave {
-			return f.form
+		if !strings.HasPrefix(arch, f.arch) || f.f16.wave() != wave {
+			continue
 		}
+		if weights == tensor.BF16 {
+			return f.brain
+		}
+		return f.f16
 	}
 	if wave == 64 {
 		return plain64

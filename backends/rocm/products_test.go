@@ -33,8 +33,17 @@ func TestFormOf(t *testing.T) {
 		{"gfx1201", 32, wmma12},
 		{"gfx000", 32, plain32},
 	} {
-		if got := formOf(x.arch, x.wave); got != x.want || got.wave() != x.wave {
+		if got := formOf(x.arch, x.wave, tensor.Q4_K); got != x.want || got.wave() != x.wave {
 			t.Errorf("%s by %d: got %d, want %d", x.arch, x.wave, got, x.want)
+		}
+	}
+}
+
+// What has halves alone multiplies BF16 by hand.
+func TestFormOfBF16(t *testing.T) {
+	for arch, want := range map[string]matrixForm{"gfx908": plain64, "gfx90a": mfma, "gfx1100": wmma, "gfx1030": plain32} {
+		if got := formOf(arch, want.wave(), tensor.BF16); got != want {
+			t.Errorf("%s: got %d, want %d", arch, got, want)
 		}
 	}
 }

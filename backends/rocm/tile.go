@@ -21,7 +21,7 @@ func tiles(wave int) []tile {
 // busyBlocks is about how many blocks fill a large card.
 const busyBlocks = 200
 
-// halves reports whether p can be computed by matrices of halves.
+// halves reports whether p can be computed by matrices of halves, or BF16.
 func (p *product) halves() bool {
 	a, b := p.a, p.b
 	switch {
@@ -31,7 +31,7 @@ func (p *product) halves() bool {
 		return false
 	case p.ids != nil && (a.Shape[3] != 1 || !b.Contiguous()):
 		return false
-	case a.Type == tensor.F16:
+	case a.Type == tensor.F16 || a.Type == tensor.BF16:
 		return wide(a) && a.Shape[0]%8 == 0
 	}
 	return a.Type.Quantized() && evenRows(a)
@@ -70,12 +70,15 @@ func (g grouped) in(ps *push) *push {
 	return ps.inArea(g.slots).inArea(g.tiles)
 }
 
-// halved returns b as rows of kp halves, and where their scales begin.
-func (r *recorder) halved(b *tensor.Tensor, kp int) (area, int64, error) {
-	rows := b.Shape.Rows()
+// halved returns p's second factor as rows of kp halves, or BF16 if that is what the first one has, and where their scales begin.
+func (r *recorder) halved(p *product, kp int) (area, int64, error) {
+	b, form, rows := p.b, formF16, p.b.Shape.Rows()
+	if p.a.Type == tensor.BF16 {
+		form = formBF16
+	}
 	size := 2 * int64(kp) * int64(rows)
-	at, err := r.keep(formF16, b, size+4*int64(rows), func(to area) error {
-		p := r.push().in(b).outArea(to).outAreaAt(to, size).i(b.Shape[0], kp, rows, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3)
+	at, err := r.keep(form, b, size+4*int64(rows), func(to area) error {
+		p := r.push().in(b).outArea(to).outAreaAt(to, size).i(b.Shape[0], kp, rows, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3).u32(flag(form == formBF16))
 		return r.run("halve_rows", r.rowLocal(b.Shape[0]/4), nil, p, groupList(rows))
 	})
 	return at, size, err
@@ -106,7 +109,7 @@ func splitOf(k, blocks int) (splits, each int) {
 func (r *recorder) recordHalves(p *product) error {
 	a, b, n, k, phys := p.a, p.b, p.n, p.a.Shape[0], &r.s.dev.phys
 	kp := ceilDiv(k, 64) * 64
-	x, scales, err := r.halved(b, kp)
+	x, scales, err := r.halved(p, kp)
 	if err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func (r *recorder) recordHalves(p *product) error {
 		ps.out(n)
 	}
 	ps.i(n.Shape[0], p.columns(), k, kp, groups, cols).step(a, 1, 2).i(used, bused, addStepOf(p.addend), splits, length)
-	sp := spec{uint32(a.Type), uint32(formOf(phys.Arch, phys.Wave)), uint32(t.bm), uint32(t.bn), uint32(t.wm), uint32(t.wn)}
+	sp := spec{uint32(a.Type), uint32(formOf(phys.Arch, phys.Wave, a.Type)), uint32(t.bm), uint32(t.bn), uint32(t.wm), uint32(t.wn)}
 	if err := r.run("matmul_halves", t.waves()*phys.Wave, sp, ps, groupList(groups*cols*splits)); err != nil {
 		return err
 	}

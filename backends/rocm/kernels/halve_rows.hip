@@ -1,4 +1,4 @@
-// Converts rows of F32 to halves for matmul_halves: a block for each row. What is behind the row's end is 0. A row whose values a half does
+// Converts rows of F32 to halves, or BF16, for matmul_halves: a block for each row. What is behind the row's end is 0. A row whose values a half does
 // not hold well is divided by a power of two, which is stored behind all rows.
 #include "common.h"
 #include "wide.h"
@@ -9,6 +9,7 @@ struct Params {
 	u64 x, h, scales;
 	u32 k, kp, rows;
 	u32 ne1, ne2, st1, st2, st3;
+	u32 BF16;
 
 	FN void run() {
 		u32 r = linearGroup(), top = 0;
@@ -24,15 +25,16 @@ struct Params {
 		for (u32 i = 0; i < WAVES; i++) top = max_(top, tops[i]);
 		float scale = 1.0f, inv = 1.0f;
 		u32 e = top >> 23; // with 127 for 1
-		if (e < 255 && e > 3 && (e > 127 + 14 || e < 127 - 6)) {
+		if (!BF16 && e < 255 && e > 3 && (e > 127 + 14 || e < 127 - 6)) {
 			scale = __uint_as_float(min_(e, 252u) << 23);
 			inv = __uint_as_float((254 - min_(e, 252u)) << 23);
 		}
 		for (u32 i = 4 * threadIdx.x; i < kp; i += 4 * LOCAL) {
 			Floats4 v = floats4(0.0f, 0.0f, 0.0f, 0.0f);
 			if (i < k) v = F32x4(row + 4 * u64(i)).v;
-			U32(to + 2 * u64(i)).v = halves(v[0] * inv, v[1] * inv);
-			U32(to + 2 * u64(i) + 4).v = halves(v[2] * inv, v[3] * inv);
+			UNROLL for (u32 j = 0; j < 4; j += 2) {
+				U32(to + 2 * u64(i + j)).v = BF16 ? toBF16(v[j]) | toBF16(v[j + 1]) << 16 : halves(v[j] * inv, v[j + 1] * inv);
+			}
 		}
 		if (threadIdx.x == 0) F32(scales + 4 * u64(r)).v = scale;
 	}

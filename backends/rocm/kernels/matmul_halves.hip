@@ -1,9 +1,10 @@
-// Products for many rows of b by matrices of halves, with sums in F32: tiles of BM rows of a, decoded on the way into shared memory, by BN
+// Products for many rows of b by matrices of halves, or of BF16 if weights are, with sums in F32: tiles of BM rows of a, decoded on the way into shared memory, by BN
 // rows of b, which halve_rows has converted. What comes next is loaded into registers while a tile is multiplied, and a wave has WM by WN
 // of the result.
 // constants: TA FORM BM BN WM WN
 #include "common.h"
 #include "blocks.h"
+#define BRAIN (TA == 30u) // T_BF16
 #include "matrix.h"
 
 constexpr u32 BK = 64, LINE = BK / 2 + 4;      // words of a row in shared memory: rows begin in different banks
@@ -11,6 +12,7 @@ constexpr u32 CM = WM / 16, CN = WN / 16;
 constexpr u32 A_BLOCKS = BM * BK / 32 / LOCAL; // of quantized weights, in a thread
 constexpr u32 A_WORDS = BM * BK / 8 / LOCAL;   // of 16 bytes of halves
 constexpr u32 B_WORDS = BN * BK / 8 / LOCAL;
+constexpr bool HALVES = TA == T_F16 || TA == T_BF16; // weights lie as they are multiplied
 static_assert(A_BLOCKS * LOCAL * 32 == BM * BK && B_WORDS * LOCAL * 8 == BN * BK, "threads share tiles evenly");
 
 static __shared__ Words4 sa[BM * LINE / 4], sb[BN * LINE / 4];
@@ -19,10 +21,10 @@ static __shared__ float scaleOf[BN];
 
 // Tile is what a thread has loaded, and where from.
 struct Tile {
-	Block a[TA == T_F16 ? 1 : A_BLOCKS];
-	Words4 halves[TA == T_F16 ? A_WORDS : 1];
+	Block a[HALVES ? 1 : A_BLOCKS];
+	Words4 halves[HALVES ? A_WORDS : 1];
 	Words4 b[B_WORDS];
-	u64 arow[TA == T_F16 ? A_WORDS : A_BLOCKS], brow[B_WORDS];
+	u64 arow[HALVES ? A_WORDS : A_BLOCKS], brow[B_WORDS];
 };
 
 struct Params {
@@ -37,7 +39,7 @@ struct Params {
 	// load reads the tile at k into registers.
 	FN void load(Tile& t, u32 at) const {
 		u32 lid = threadIdx.x;
-		if (TA == T_F16) {
+		if (HALVES) {
 			UNROLL for (u32 i = 0; i < A_WORDS; i++) {
 				u32 c = at + (lid + i * LOCAL) % (BK / 8) * 8;
 				t.halves[i] = words4(0, 0, 0, 0);
@@ -58,7 +60,7 @@ struct Params {
 	// store decodes the registers into shared memory.
 	FN void store(const Tile& t) const {
 		u32 lid = threadIdx.x;
-		if (TA == T_F16) {
+		if (HALVES) {
 			UNROLL for (u32 i = 0; i < A_WORDS; i++) {
 				u32 w = lid + i * LOCAL;
 				sa[w / (BK / 8) * (LINE / 4) + w % (BK / 8)] = t.halves[i];
@@ -102,8 +104,8 @@ struct Params {
 	// begin finds a tile's rows.
 	FN void begin(Tile& t, u64 pa, u32 tm, u32 first, u32 count) const {
 		u32 lid = threadIdx.x;
-		constexpr u32 pieces = TA == T_F16 ? BK / 8 : BK / 32; // of a row of a
-		UNROLL for (u32 i = 0; i < (TA == T_F16 ? A_WORDS : A_BLOCKS); i++) {
+		constexpr u32 pieces = HALVES ? BK / 8 : BK / 32; // of a row of a
+		UNROLL for (u32 i = 0; i < (HALVES ? A_WORDS : A_BLOCKS); i++) {
 			t.arow[i] = pa + u64(min_(tm * BM + (lid + i * LOCAL) / pieces, m - 1)) * as1;
 		}
 		UNROLL for (u32 i = 0; i < B_WORDS; i++) {

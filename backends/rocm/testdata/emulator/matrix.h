@@ -23,6 +23,9 @@ typedef int hipemu_i4 __attribute__((vector_size(16)));
 typedef int hipemu_i8 __attribute__((vector_size(32)));
 typedef int hipemu_i16 __attribute__((vector_size(64)));
 typedef _Float16 hipemu_h2 __attribute__((vector_size(4)));
+typedef short hipemu_s4 __attribute__((vector_size(8)));
+typedef short hipemu_s8 __attribute__((vector_size(16)));
+typedef short hipemu_s16 __attribute__((vector_size(32)));
 
 // Products of two halves of each word: those of floats are exact.
 #ifdef HIPEMU_FDOT2
@@ -36,7 +39,13 @@ template <class A, class B> struct Given {
 	B b;
 };
 
+// Brain is a BF16, of which the compiler's vectors are short.
+struct Brain {
+	unsigned short bits;
+};
+
 inline float number(_Float16 v, bool) { return float(v); }
+inline float number(Brain v, bool) { return hipemu_bits<float>(unsigned(v.bits) << 16); }
 inline int number(signed char v, bool sign) { return sign ? int(v) : int((unsigned char)v); }
 
 // whole fails unless all lanes of the wave are there: a matrix instruction does not heed which are switched off.
@@ -114,6 +123,9 @@ template <class E, class Sum, class C, class A> inline C rdna4(bool signA, A a, 
 #ifdef HIPEMU_MFMA_INSTS
 HIPEMU_MFMA(__builtin_amdgcn_mfma_f32_16x16x16f16, hipemu_f4, hipemu_h4, cdna16, _Float16, float, 4)
 HIPEMU_MFMA(__builtin_amdgcn_mfma_f32_32x32x8f16, hipemu_f16, hipemu_h4, cdna32, _Float16, float, 4)
+#ifndef __gfx908__
+HIPEMU_MFMA(__builtin_amdgcn_mfma_f32_16x16x16bf16_1k, hipemu_f4, hipemu_s4, cdna16, hipemu::Brain, float, 4)
+#endif
 #ifdef HIPEMU_GFX940_INSTS
 HIPEMU_MFMA(__builtin_amdgcn_mfma_i32_16x16x32_i8, hipemu_i4, long, cdna16, signed char, int, 8)
 HIPEMU_MFMA(__builtin_amdgcn_mfma_i32_32x32x16_i8, hipemu_i16, long, cdna32, signed char, int, 8)
@@ -127,6 +139,9 @@ HIPEMU_MFMA(__builtin_amdgcn_mfma_i32_32x32x8i8, hipemu_i16, int, cdna32, signed
 inline hipemu_f8 __builtin_amdgcn_wmma_f32_16x16x16_f16_w32(hipemu_h16 a, hipemu_h16 b, hipemu_f8 c, HIPEMU_LINE) {
 	return hipemu::rdna3<_Float16, float>(true, a, true, b, c, line);
 }
+inline hipemu_f8 __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32(hipemu_s16 a, hipemu_s16 b, hipemu_f8 c, HIPEMU_LINE) {
+	return hipemu::rdna3<hipemu::Brain, float>(true, a, true, b, c, line);
+}
 inline hipemu_i8 __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(bool signA, hipemu_i4 a, bool signB, hipemu_i4 b, hipemu_i8 c, bool clamp, HIPEMU_LINE) {
 	if (clamp) hipemu_api.fail(hipemu_api.worker, "a matrix instruction that clamps is not emulated");
 	return hipemu::rdna3<signed char, int>(signA, a, signB, b, c, line);
@@ -134,6 +149,9 @@ inline hipemu_i8 __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32(bool signA, hipemu_i
 #elif HIPEMU_GFX == 12
 inline hipemu_f8 __builtin_amdgcn_wmma_f32_16x16x16_f16_w32_gfx12(hipemu_h8 a, hipemu_h8 b, hipemu_f8 c, HIPEMU_LINE) {
 	return hipemu::rdna4<_Float16, float>(true, a, true, b, c, line);
+}
+inline hipemu_f8 __builtin_amdgcn_wmma_f32_16x16x16_bf16_w32_gfx12(hipemu_s8 a, hipemu_s8 b, hipemu_f8 c, HIPEMU_LINE) {
+	return hipemu::rdna4<hipemu::Brain, float>(true, a, true, b, c, line);
 }
 inline hipemu_i8 __builtin_amdgcn_wmma_i32_16x16x16_iu8_w32_gfx12(bool signA, hipemu_i2 a, bool signB, hipemu_i2 b, hipemu_i8 c, bool clamp, HIPEMU_LINE) {
 	if (clamp) hipemu_api.fail(hipemu_api.worker, "a matrix instruction that clamps is not emulated");
