@@ -8,18 +8,26 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/rocm"
 	"github.com/tenon-go/tenon/internal/hipemu"
+	"github.com/tenon-go/tenon/internal/testcorpus"
 )
 
-// TestROCmCorpusLogits is TestCorpusLogits on an emulated card of each kind: a plan that leaves nodes to the CPU fails.
+// TestROCmCorpusLogits is TestCorpusLogits on emulated cards: a plan that leaves nodes to the CPU fails. Each model runs on one with waves of
+// 32 threads or on one with waves of 64, and on both where TENON_DEMAND_HIPEMU is "all".
 func TestROCmCorpusLogits(t *testing.T) {
 	if !hipemu.Demanded() {
 		t.Skip(hipemu.Demand + " is not set")
 	}
-	for name, arch := range map[string]string{"wave 32": "gfx1030", "wave 64": "gfx90a"} {
-		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name != "wave 32" {
-				t.Skip("short")
+	paths := testcorpus.Glob(t, "models/*.gguf")
+	for i, arch := range []string{"gfx1030", "gfx90a"} {
+		own := paths
+		if !hipemu.All() {
+			own = nil
+			for k := i; k < len(paths); k += 2 {
+				own = append(own, paths[k])
 			}
+			t.Logf("on %s %d of %d files: %s=all runs all", arch, len(own), len(paths), hipemu.Demand)
+		}
+		t.Run(arch, func(t *testing.T) {
 			hipemu.Use(t, hipemu.Options{Devices: arch})
 			devices, err := rocm.Devices(rocm.Options{CacheDir: t.TempDir()})
 			if len(devices) == 0 {
@@ -33,7 +41,7 @@ func TestROCmCorpusLogits(t *testing.T) {
 			t.Cleanup(backends.Replace(backends.Backend{Name: "ROCm", Priority: 20, Probe: func() ([]backends.Device, error) {
 				return []backends.Device{devices[0]}, nil
 			}}))
-			corpusLogitsOn(t, "ROCm0")
+			corpusLogitsOn(t, "ROCm0", own)
 		})
 	}
 }

@@ -48,15 +48,27 @@ func emulated(t *testing.T, opt hipemu.Options) (*Device, *hipemu.Emulator) {
 // waves are the two kinds of card: an RDNA with waves of 32 threads, and a CDNA with waves of 64.
 var waves = map[string]string{"wave 32": "gfx1030", "wave 64": "gfx90a:sramecc+:xnack-"}
 
-// TestEmulated is the conformance suite, on both kinds of card: all of it where the emulator is demanded.
+// inWaves are the ops whose kernels depend on the size of a wave.
+var inWaves = regexp.MustCompile(`^(MatMul|MatMulID|FlashAttn|RMSNorm|LayerNorm|L2Norm|SumRows|SoftMax|ArgMax|GatedDeltaNet)/`)
+
+// TestEmulated is the conformance suite, on both kinds of card. Where the emulator is demanded it is whole with waves of 32, and with waves of
+// 64 it has the ops that depend on them and every other chapter; TENON_DEMAND_HIPEMU=all leaves nothing out.
 func TestEmulated(t *testing.T) {
 	for name, arch := range waves {
 		t.Run(name, func(t *testing.T) {
 			d, _ := emulated(t, hipemu.Options{Devices: arch})
 			opt := conformance.Options{}
-			if testing.Short() || !hipemu.Demanded() {
+			switch {
+			case testing.Short() || !hipemu.Demanded():
 				opt.Chapters = []string{conformance.ChapterBuffers, conformance.ChapterPrograms, conformance.ChapterFaults}
 				t.Logf("without %s only chapters %v", hipemu.Demand, opt.Chapters)
+			case name != "wave 32" && !hipemu.All():
+				opt.Chapters = slices.DeleteFunc(conformance.Chapters(), func(c string) bool {
+					return c == conformance.ChapterOps || c == conformance.ChapterCorpus
+				})
+				conformance.Test(t, func() (backends.Device, error) { return d, nil }, opt)
+				opt = conformance.Options{Chapters: []string{conformance.ChapterOps}, Filter: inWaves}
+				t.Logf("of the ops only %v: %s=all runs all", inWaves, hipemu.Demand)
 			}
 			conformance.Test(t, func() (backends.Device, error) { return d, nil }, opt)
 		})
@@ -92,12 +104,16 @@ func TestEmulatedArchitectures(t *testing.T) {
 	if testing.Short() || !hipemu.Demanded() {
 		t.Skip(hipemu.Demand + " is not set")
 	}
-	for _, arch := range []string{"gfx900", "gfx908", "gfx942", "gfx1100", "gfx1201"} {
+	filter, all := regexp.MustCompile(`^MatMul(ID)?/a=(F16|Q8_0|Q4_K)`), []string{"gfx942", "gfx1100", "gfx1201"}
+	if hipemu.All() {
+		filter, all = regexp.MustCompile(`^(MatMul(ID)?|FlashAttn)/`), append(all, "gfx900", "gfx908", "gfx950")
+	} else {
+		t.Logf("only %v and %v: %s=all runs more", all, filter, hipemu.Demand)
+	}
+	for _, arch := range all {
 		t.Run(arch, func(t *testing.T) {
 			d, _ := emulated(t, hipemu.Options{Devices: arch})
-			conformance.Test(t, func() (backends.Device, error) { return d, nil }, conformance.Options{
-				Chapters: []string{conformance.ChapterOps}, Filter: regexp.MustCompile(`^MatMul(ID)?/a=(F16|Q8_0|Q4_K|Q6_K)`),
-			})
+			conformance.Test(t, func() (backends.Device, error) { return d, nil }, conformance.Options{Chapters: []string{conformance.ChapterOps}, Filter: filter})
 		})
 	}
 }

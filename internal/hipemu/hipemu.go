@@ -20,8 +20,11 @@ import (
 // long ones always do.
 const Demand = "TENON_DEMAND_HIPEMU"
 
-// Demanded reports whether Demand is set.
+// Demanded reports whether Demand is set, and All whether it asks for more than there is time for in CI.
 func Demanded() bool { return os.Getenv(Demand) != "" }
+
+// All reports whether Demand is "all".
+func All() bool { return os.Getenv(Demand) == "all" }
 
 // Options choose what is emulated. The zero Options is one gfx1030 of a runtime 7.1.
 type Options struct {
@@ -40,6 +43,12 @@ type Emulator struct {
 	fail  func(call string, code, skip, times int32)
 	count func(what string) int64
 	said  func() string
+}
+
+// Available reports whether there is what Use needs.
+func Available() bool {
+	_, err := exec.LookPath(compiler())
+	return err == nil
 }
 
 // Use makes a new emulator the runtime that is found first until the test ends. It skips the test where there is no C++

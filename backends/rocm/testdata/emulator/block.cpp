@@ -150,7 +150,8 @@ const Snapshot* Worker::gather(void* self, const void* given, unsigned size, int
 	Wave& now = *w->now_;
 	Thread* t = w->self_;
 	unsigned lane = t->self.lane;
-	memcpy(size <= SMALL ? now.in + lane * SMALL : now.in + MAX_LANES * SMALL + lane * MAX_GIVEN, given, size);
+	if (size == 4) memcpy(now.in + lane * SMALL, given, 4); // nearly always, and no call then
+	else memcpy(size <= SMALL ? now.in + lane * SMALL : now.in + MAX_LANES * SMALL + lane * MAX_GIVEN, given, size);
 	if (now.gathering == 0) now.line = line, now.size = size;
 	now.mixed = now.mixed || now.line != line;
 	t->line = line;

@@ -144,7 +144,7 @@ int compile(Program* p, const std::string& arch, const std::vector<std::string>&
 	text = "#include \"hipemu_prelude.h\"\n#line 1 \"" + p->name + "\"\n" + text + module + ")\n";
 	std::vector<std::string> command = {cxx, "-x", "c++", "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-nostdlib", "-w", "-ffp-contract=off",
 	                                    "-fno-strict-aliasing", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-stack-protector", "-fno-math-errno",
-	                                    "-U_FORTIFY_SOURCE"};
+	                                    "-fstack-clash-protection", "-U_FORTIFY_SOURCE"}; // a large frame must not step over the page below a stack
 #if defined(__x86_64__)
 	command.push_back("-msse4.1");
 #endif
