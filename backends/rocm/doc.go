@@ -11,7 +11,10 @@
 // lost device fails what is under way, and all that was made on it; the Device opens again when memory is next asked for.
 //
 // A Program is launches on the device's one stream, which runs everything in order, so that there are no barriers. They are
-// captured as graphs where the runtime has them, and are submitted in pieces, so that a cancelled context ends a long run soon.
+// captured as graphs where the runtime has them, and are submitted in pieces, so that a cancelled context ends a long run soon. What
+// changes from run to run lies in memory that launches read, so that a program is captured once.
+//
+// AMD's management library is asked for power, temperature, clocks and memory in use where it is there (backends.Meter).
 //
 // # How a kernel is added
 //
@@ -26,6 +29,6 @@
 //
 //  3. A line in the table of kernels.go, with what it supports, and one in compiledKernels if it has constants, so that CI compiles it.
 //
-// Kernels are compiled for the device at their first use, and kept in the user's cache folder. Then the conformance suite judges:
+// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is). Then the conformance suite judges:
 // go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or with the test aid in testdata/shim.
 package rocm
