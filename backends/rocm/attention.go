@@ -96,7 +96,7 @@ func planTile(n *tensor.Tensor) (flashPlan, bool) {
 	if n.Shape[2] == 1 || rows < 16 || rows < 32 && n.Shape[2] <= 8 || v.Shape[0]%16 != 0 || max(k.Shape[0], v.Shape[0]) > 256 {
 		return flashPlan{}, false
 	}
-	half := k.Type == tensor.F16 && v.Type == tensor.F16
+	half := asHalves(k.Type) && asHalves(v.Type)
 	for _, size := range [][2]int{{64, 64}, {64, 32}, {32, 32}, {32, 16}, {16, 16}} {
 		f := flashPlan{per: size[0], tile: size[1], outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
 		if f.per/2 >= rows || half && f.tile < 32 || f.shared(k.Shape[0], v.Shape[0], half) > sharedMemory {
@@ -131,13 +131,16 @@ func (f *flashPlan) shared(dk, dv int, half bool) int {
 // flashWaves is how many waves a block of flash_matrix has, with 16 queries each.
 const flashWaves = 4
 
-// planMatrix divides work for flash_matrix, and reports whether it takes n: k and v are halves, and queries and elements of the result
+// asHalves reports whether the kernels of many tokens round numbers of a type to halves: see attention.h.
+func asHalves(t tensor.DType) bool { return t != tensor.F32 && t != tensor.BF16 }
+
+// planMatrix divides work for flash_matrix, and reports whether it takes n: k and v may be halves, and queries and elements of the result
 // leave room in registers.
 func (d *Device) planMatrix(n *tensor.Tensor) (flashPlan, bool) {
 	form := formOf(d.phys.Arch, d.phys.Wave, tensor.F16)
 	k, v := n.Src[1], n.Src[2]
 	rows, dk, dv := n.Shape[1]/k.Shape[1]*n.Shape[2], k.Shape[0], v.Shape[0]
-	if form == plain32 || form == plain64 || k.Type != tensor.F16 || v.Type != tensor.F16 || dk%16 != 0 || dv%16 != 0 || max(dk, dv) > 128 ||
+	if form == plain32 || form == plain64 || !asHalves(k.Type) || !asHalves(v.Type) || dk%16 != 0 || dv%16 != 0 || max(dk, dv) > 128 ||
 		n.Shape[2] == 1 || rows < 8*flashWaves {
 		return flashPlan{}, false
 	}
@@ -156,7 +159,7 @@ func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 	dk, dv := uint32(k.Shape[0]), uint32(v.Shape[0])
 	if f, ok := r.s.dev.planMatrix(n); ok {
 		phys := r.s.dev.phys
-		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), dk, dv, uint32(f.tile)}
+		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.tile)}
 		return r.recordFlash("flash_matrix", flashWaves*phys.Wave, n, f, sp)
 	}
 	if f, ok := planTile(n); ok {

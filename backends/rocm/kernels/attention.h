@@ -115,6 +115,10 @@ template <> struct Row8<T_Q8_0> {
 	}
 };
 
+// asHalves reports whether numbers of a type may be rounded to halves: what is quantized is known to fewer digits, and what a half does not
+// hold would not be in a cache of halves either.
+constexpr bool asHalves(u32 type) { return type != T_F32 && type != T_BF16; }
+
 // halvesOf returns eight elements as halves.
 template <u32 T> FN Words4 halvesOf(Row8<T>& x) {
 	float e[8];
