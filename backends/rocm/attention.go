@@ -96,7 +96,7 @@ func planTile(n *tensor.Tensor) (flashPlan, bool) {
 	if n.Shape[2] == 1 || rows < 16 || rows < 32 && n.Shape[2] <= 8 || v.Shape[0]%16 != 0 || max(k.Shape[0], v.Shape[0]) > 256 {
 		return flashPlan{}, false
 	}
-	half := k.Type == tensor.F16 && v.Type == tensor.F16
+	half := asHalves(k.Type) && asHalves(v.Type)
 	for _, size := range [][2]int{{64, 64}, {64, 32}, {32, 32}, {32, 16}, {16, 16}} {
 		f := flashPlan{per: size[0], tile: size[1], outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
 		if f.per/2 >= rows || half && f.tile < 32 || f.shared(k.Shape[0], v.Shape[0], half) > sharedMemory {
@@ -131,13 +131,16 @@ func (f *flashPlan) shared(dk, dv int, half bool) int {
 // flashWaves is how many waves a block of flash_matrix has, with 16 queries each.
 const flashWaves = 4
 
-// planMatrix divides work for flash_matrix, and reports whether it takes n: k and v are halves, and queries and elements of the result
+// asHalves reports whether the kernels of many tokens round numbers of a type to halves: see attention.h.
+func asHalves(t tensor.DType) bool { return t != tensor.F32 && t != tensor.BF16 }
+
+// planMatrix divides work for flash_matrix, and reports whether it takes n: k and v may be halves, and queries and elements of the result
 // leave room in registers.
 func (d *Device) planMatrix(n *tensor.Tensor) (flashPlan, bool) {
 	form := formOf(d.phys.Arch, d.phys.Wave, tensor.F16)
 	k, v := n.Src[1], n.Src[2]
 	rows, dk, dv := n.Shape[1]/k.Shape[1]*n.Shape[2], k.Shape[0], v.Shape[0]
-	if form == plain32 || form == plain64 || k.Type != tensor.F16 || v.Type != tensor.F16 || dk%16 != 0 || dv%16 != 0 || max(dk, dv) > 128 ||
+	if form == plain32 || form == plain64 || !asHalves(k.Type) || !asHalves(v.Type) || dk%16 != 0 || dv%16 != 0 || max(dk, dv) > 128 ||
 		n.Shape[2] == 1 || rows < 8*flashWaves {
 		return flashPlan{}, false
 	}
@@ -156,36 +159,98 @@ func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 	dk, dv := uint32(k.Shape[0]), uint32(v.Shape[0])
 	if f, ok := r.s.dev.planMatrix(n); ok {
 		phys := r.s.dev.phys
-		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), dk, dv, uint32(f.tile)}
+		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.tile)}
 		return r.recordFlash("flash_matrix", flashWaves*phys.Wave, n, f, sp)
 	}
 	if f, ok := planTile(n); ok {
 		return r.recordFlash("flash_tile", 256, n, f, spec{uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.per), uint32(f.tile)})
 	}
-	f := planRows(n)
-	return r.recordFlash("flash_rows", flashTile, n, f, spec{uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.per)})
+	return r.recordFlashRows(n, planRows(n))
 }
 
-// recordFlash is attention by a kernel that may go over parts of the cells, and by flash_merge if it does.
+// maxJoined is how many parts flash_rows adds up itself: what few blocks add up takes less time than another launch.
+const maxJoined = 32
+
+// recordFlashRows is attention of few tokens. Its result is rounded for products on the way.
+func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
+	k, v := n.Src[1], n.Src[2]
+	queries := f.groups * k.Shape[1] * n.Shape[3]
+	joined := f.splits == 1 || f.splits <= maxJoined && queries <= maxCounters
+	p := r.push().in(n.Src[0], k, v, src(n, 3), src(n, 4))
+	var keep *rounding
+	if joined {
+		p.out(n)
+		keep = r.roundTo(p, n)
+	} else {
+		p.u64(0).u64(0).u64(0)
+	}
+	var parts area
+	switch {
+	case f.splits == 1:
+		p.u64(0).u64(0)
+	case joined:
+		parts = r.partsOf(n, f)
+		p.outArea(parts).outArea(r.counterArea())
+	default:
+		parts = r.partsOf(n, f)
+		p.outArea(parts).u64(0)
+	}
+	sp := spec{uint32(k.Type), uint32(v.Type), uint32(k.Shape[0]), uint32(n.Shape[0]), uint32(f.per), flag(f.splits > 1)}
+	if err := r.run("flash_rows", flashTile, sp, p.flashCounts(n, f).flash(n), groupList(queries*f.splits)); err != nil {
+		return err
+	}
+	if f.splits > 1 && !joined {
+		return r.recordFlashMerge(n, f, parts)
+	}
+	if f.splits > 1 {
+		r.spare = append(r.spare, parts) // launches run in order
+	}
+	keep.done(r)
+	return nil
+}
+
+// partsOf returns scratch memory for the parts of a result.
+func (r *recorder) partsOf(n *tensor.Tensor, f flashPlan) area {
+	return r.spareArea(4 * int64(n.Shape[0]+4) * int64(f.splits) * int64(f.outs))
+}
+
+// recordFlashMerge adds up parts.
+func (r *recorder) recordFlashMerge(n *tensor.Tensor, f flashPlan, parts area) error {
+	sinks := src(n, 4)
+	p := r.push().inArea(parts).in(sinks).out(n)
+	keep := r.roundTo(p, n)
+	p.i(n.Shape[1]).step(sinks, 0).i(f.splits, n.Shape[0]).u32(flag(sinks != nil), 0).i(f.outs)
+	if err := r.run("flash_merge", r.rowLocal(n.Shape[0]/4), nil, p, groupList(f.outs)); err != nil {
+		return err
+	}
+	r.spare = append(r.spare, parts) // launches run in order
+	keep.done(r)
+	return nil
+}
+
+// recordFlash is attention of many tokens by a kernel that may go over parts of the cells.
 func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f flashPlan, sp spec) error {
-	k, v, sinks := n.Src[1], n.Src[2], src(n, 4)
-	dv, heads := n.Shape[0], n.Shape[1]
-	p := r.push().in(n.Src[0], k, v, src(n, 3), sinks)
+	k := n.Src[1]
+	p := r.push().in(n.Src[0], k, n.Src[2], src(n, 3), src(n, 4))
 	var parts area
 	if f.splits > 1 {
-		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
+		parts = r.partsOf(n, f)
 		p.outArea(parts)
 	} else {
 		p.out(n)
 	}
-	p.i(heads, heads/k.Shape[1], n.Shape[2], k.Shape[2], f.groups, f.splits, f.each)
 	sp = append(sp, flag(f.splits > 1))
-	if err := r.run(kernel, local, sp, p.flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3])); err != nil || f.splits <= 1 {
+	err := r.run(kernel, local, sp, p.flashCounts(n, f).flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3]))
+	if err != nil || f.splits == 1 {
 		return err
 	}
-	r.spare = append(r.spare, parts) // launches run in order
-	p = r.push().inArea(parts).in(sinks).out(n).i(f.outs, heads).step(sinks, 0).i(f.splits, dv).u32(flag(sinks != nil))
-	return r.run("flash_merge", r.rowLocal(dv), nil, p, groupList(f.outs))
+	return r.recordFlashMerge(n, f, parts)
+}
+
+// flashCounts adds how queries and cells are divided.
+func (p *push) flashCounts(n *tensor.Tensor, f flashPlan) *push {
+	heads, k := n.Shape[1], n.Src[1]
+	return p.i(heads, heads/k.Shape[1], n.Shape[2], k.Shape[2], f.groups, f.splits, f.each)
 }
 
 // flash adds what kernels of attention know besides addresses and counts.

@@ -130,9 +130,9 @@ func compiledKernels(short bool, arch string) map[string][]spec {
 		all["flash_tile"] = append(all["flash_tile"], spec{a, a, 128, 128, 32, 32, 1}, spec{a, a, 64, 64, 64, 32, 0})
 	}
 	if form := formOf(arch, wave, tensor.F16); form != plain32 && form != plain64 {
-		all["flash_matrix"] = []spec{{uint32(form), 128, 128, 64, 0}, {uint32(form), 64, 64, 64, 1}}
+		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 128, 128, 64, 0}, {uint32(form), 8, 8, 64, 64, 64, 1}}
 	} else { // the kernel is not for these, and compiles all the same
-		all["flash_matrix"] = []spec{{uint32(form), 64, 64, 64, 0}}
+		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 64, 64, 64, 0}}
 	}
 	all["flash_rows"] = append(all["flash_rows"], spec{1, 1, 576, 512, 2, 1})
 	all["flash_tile"] = append(all["flash_tile"], spec{1, 1, 128, 128, 64, 64, 0}, spec{1, 1, 256, 256, 32, 32, 0}, spec{0, 0, 256, 256, 16, 16, 0})

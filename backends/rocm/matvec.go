@@ -158,39 +158,37 @@ type joined struct {
 // maxParts is MAX_PARTS of matvec.h.
 const maxParts = 3
 
-// join returns the products that the last step computes, if p can join them: then that step is taken back.
-func (r *recorder) join(p *product, kernel string, x factor) ([]*product, float64, error) {
+// join returns the products that the last step computes, if p can join them.
+func (r *recorder) join(p *product, kernel string, x factor) ([]*product, error) {
 	j := &r.joined
 	if j.step != len(r.steps) || j.step == 0 || j.kernel != kernel || j.x != x || len(j.parts) == maxParts || p.ids != nil || p.a2 != nil {
-		return nil, 0, nil
+		return nil, nil
 	}
 	to, err := r.spanOf(p.n)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	added, err := r.spanOf(p.addend)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	for _, q := range j.parts {
 		if q.a.Type != p.a.Type || q.a.Stride[1] != p.a.Stride[1] || addStepOf(q.addend) != addStepOf(p.addend) {
-			return nil, 0, nil
+			return nil, nil
 		}
 		dst, err := r.spanOf(q.n)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		add, err := r.spanOf(q.addend)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if to.meets(add) || added.meets(dst) { // one of them must come first
-			return nil, 0, nil
+			return nil, nil
 		}
 	}
-	weight := r.steps[len(r.steps)-1].weight
-	r.steps = r.steps[:len(r.steps)-1]
-	return j.parts, weight, nil
+	return j.parts, nil
 }
 
 // spanOf returns where t lies, nowhere if it is absent.
@@ -212,7 +210,7 @@ func (r *recorder) recordMatVec(p *product) error {
 	if err != nil {
 		return err
 	}
-	others, weight, err := r.join(p, kernel, x)
+	others, err := r.join(p, kernel, x)
 	if err != nil {
 		return err
 	}
@@ -227,11 +225,14 @@ func (r *recorder) recordMatVec(p *product) error {
 		t.split, t.waves = 1, 512/r.s.dev.phys.Wave
 		t.passes = roundsGate / (t.rows * t.waves)
 	}
-	if err := r.matVecs(parts, kernel, x, t, gates); err != nil {
-		return err
-	}
+	launch := func() error { return r.matVecs(parts, kernel, x, t, gates) }
 	if len(others) > 0 {
-		r.steps[len(r.steps)-1].weight = weight + costOf(p.n)
+		err = r.instead(p.n, launch)
+	} else {
+		err = launch()
+	}
+	if err != nil {
+		return err
 	}
 	if p.ids == nil && p.a2 == nil {
 		r.joined = joined{kernel, x, parts, len(r.steps)}

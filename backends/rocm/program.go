@@ -142,6 +142,9 @@ func (p *program) memory(r *recorder) error {
 			binary.LittleEndian.PutUint64(b, uint64(p.temp)+binary.LittleEndian.Uint64(b))
 		}
 	}
+	if c := r.counters; c.size > 0 {
+		return p.s.fill(p.temp+uintptr(c.at), 0, c.size)
+	}
 	return nil
 }
 

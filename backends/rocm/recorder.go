@@ -29,6 +29,8 @@ type recorder struct {
 	spare  []area // scratch memory that held such
 	joined joined // what the last step multiplies
 	turned turned // what the last step turns
+
+	counters area // see counterArea
 }
 
 // step is a launch.
@@ -124,6 +126,17 @@ func (r *recorder) area(size int64) area {
 	a := area{r.scratch, size}
 	r.scratch += (size + alignment - 1) &^ (alignment - 1)
 	return a
+}
+
+// maxCounters is how many counters there are.
+const maxCounters = 4096
+
+// counterArea returns scratch memory with counters for blocks of a launch, which are 0 between launches.
+func (r *recorder) counterArea() area {
+	if r.counters.size == 0 {
+		r.counters = r.area(4 * maxCounters)
+	}
+	return r.counters
 }
 
 // inArea adds the address of scratch memory that is read; outArea of such that is written.
@@ -236,6 +249,18 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 	copy(key.consts[:], sp)
 	r.steps = append(r.steps, step{key: key, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
 	r.overwritten(p.writes)
+	return nil
+}
+
+// instead has launch take the place of the last step, which it computes together with n.
+func (r *recorder) instead(n *tensor.Tensor, launch func() error) error {
+	old := r.steps[len(r.steps)-1]
+	r.steps = r.steps[:len(r.steps)-1]
+	if err := launch(); err != nil {
+		return err
+	}
+	st := &r.steps[len(r.steps)-1]
+	st.weight, st.what, st.node = old.weight+costOf(n), old.what, old.node
 	return nil
 }
 

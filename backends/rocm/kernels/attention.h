@@ -1,6 +1,7 @@
 #pragma once
 #include "dequant.h"
 #include "math.h"
+#include "round.h"
 #include "wide.h"
 // What kernels of attention share.
 
@@ -114,6 +115,10 @@ template <> struct Row8<T_Q8_0> {
 	}
 };
 
+// asHalves reports whether numbers of a type may be rounded to halves: what is quantized is known to fewer digits, and what a half does not
+// hold would not be in a cache of halves either.
+constexpr bool asHalves(u32 type) { return type != T_F32 && type != T_BF16; }
+
 // halvesOf returns eight elements as halves.
 template <u32 T> FN Words4 halvesOf(Row8<T>& x) {
 	float e[8];
@@ -193,3 +198,51 @@ FN void seen(u32 (*bits)[2], u32& low, u32& high) {
 // What is stored of a part of the cells, for each head and token: the result, not yet divided, and behind it the greatest score, the sum
 // of the weights, and two words to fill up.
 constexpr u32 PART = 4;
+
+// Parts are where results of parts of the cells lie, and where their sums go.
+struct Parts {
+	u64 from, sinks, dst, bytes, scales; // bytes: as in round32, or 0
+	u32 heads, ss, splits, dv, SINKS;
+
+	FN u64 at(u32 row, u32 split) const { return from + 4 * u64(dv + PART) * (u64(row) * splits + split); }
+
+	// join adds up parts, MOST at most, of count rows, N at most, which rowOf names. What a part counts for does not depend on how many others
+	// there are, and one that is hidden whole counts for nothing.
+	template <u32 N, u32 MOST, class F> FN void join(u32 count, F&& rowOf) const {
+		static __shared__ float tops[N * MOST], sums[N * MOST], weights[N * MOST];
+		for (u32 i = threadIdx.x; i < count * splits; i += LOCAL) {
+			u32 g = i / splits, s = i % splits;
+			u64 behind = at(rowOf(g), s) + 4 * dv;
+			tops[g * MOST + s] = F32(behind).v;
+			sums[g * MOST + s] = F32(behind + 4).v;
+		}
+		__syncthreads();
+		for (u32 i = threadIdx.x; i < count * splits; i += LOCAL) {
+			u32 g = i / splits, s = i % splits;
+			float top = tops[g * MOST + s];
+			weights[g * MOST + s] = top == -INF ? 1.0f : exp_(top - most(tops + g * MOST));
+		}
+		__syncthreads();
+		for (u32 i = threadIdx.x; i < count * (dv / 4); i += LOCAL) {
+			u32 g = i / (dv / 4), e = i % (dv / 4), row = rowOf(g);
+			float top = most(tops + g * MOST), sum = 0.0f, keep = 1.0f;
+			for (u32 s = 0; s < splits; s++) sum = fmaf(sums[g * MOST + s], weights[g * MOST + s], sum);
+			if (SINKS) sink(F32(sinks + u64(row % heads) * ss).v, top, sum, keep);
+			float inv = sum == 0.0f ? 0.0f : keep / sum;
+			Floats4 x = floats4(0.0f, 0.0f, 0.0f, 0.0f);
+			_Pragma("unroll 8") for (u32 s = 0; s < splits; s++) {
+				Floats4 part = F32x4(at(row, s) + 16 * u64(e)).v;
+				UNROLL for (u32 j = 0; j < 4; j++) x[j] = fmaf(part[j], weights[g * MOST + s], x[j]);
+			}
+			UNROLL for (u32 j = 0; j < 4; j++) x[j] *= inv;
+			F32x4(dst + 16 * (u64(row) * (dv / 4) + e)).v = x;
+			if (bytes != 0) round32(x, bytes, scales, row * (dv / 4) + e, true);
+		}
+	}
+
+	FN float most(const float* tops) const {
+		float m = -INF;
+		for (u32 s = 0; s < splits; s++) m = max_(m, tops[s]);
+		return m;
+	}
+};

@@ -1,7 +1,7 @@
 // FlashAttn for many tokens by matrices of halves: a block has 64 queries of a head of the cache, 16 in each of its four waves, and goes over
 // the cells by BC. Rows of k and then columns of v lie in shared memory, and weights pass through it; queries stay in registers. Otherwise it
 // is as flash_tile.
-// constants: FORM DK DV BC SPLIT
+// constants: FORM TK TV DK DV BC SPLIT
 #define BUSY 2
 #include "common.h"
 #include "attention.h"
@@ -43,14 +43,14 @@ struct Params {
 	FN void putKeys(u64 k, u32 begin) {
 		constexpr u32 all = BC * (DK / 8), some = 4; // loads under way
 		for (u32 from = threadIdx.x; from < all; from += some * LOCAL) {
-			Words4 x[some];
+			Row8<TK> x[some];
 			UNROLL for (u32 n = 0; n < some; n++) {
 				u32 i = min_(from + n * LOCAL, all - 1);
-				x[n] = loadWords(k + u64(min_(begin + i / (DK / 8), cells - 1)) * ks[2] + 16 * (i % (DK / 8)));
+				x[n].load(k + u64(min_(begin + i / (DK / 8), cells - 1)) * ks[2], 8 * (i % (DK / 8)));
 			}
 			UNROLL for (u32 n = 0; n < some; n++) {
 				u32 i = from + n * LOCAL;
-				if (i < all) tile[i / (DK / 8) * KLINE + i % (DK / 8)] = x[n];
+				if (i < all) tile[i / (DK / 8) * KLINE + i % (DK / 8)] = halvesOf<TK>(x[n]);
 			}
 		}
 	}
@@ -59,22 +59,22 @@ struct Params {
 	FN u32 pairOf(u32 i) { return i % 8 + i / 8 / (DV / 8) * 8; }
 	FN u32 unitOf(u32 i) { return i / 8 % (DV / 8); }
 
-	FN void getValues(u64 v, u32 begin, Words4* x) {
+	FN void getValues(u64 v, u32 begin, Row8<TV>* x) {
 		UNROLL for (u32 n = 0; n < AHEAD; n++) {
-			u32 i = min_(threadIdx.x + n * LOCAL, PIECES - 1), c = begin + 2 * pairOf(i), at = 16 * unitOf(i);
-			x[2 * n] = loadWords(v + u64(min_(c, cells - 1)) * vs[2] + at);
-			x[2 * n + 1] = loadWords(v + u64(min_(c + 1, cells - 1)) * vs[2] + at);
+			u32 i = min_(threadIdx.x + n * LOCAL, PIECES - 1), c = begin + 2 * pairOf(i), at = 8 * unitOf(i);
+			x[2 * n].load(v + u64(min_(c, cells - 1)) * vs[2], at);
+			x[2 * n + 1].load(v + u64(min_(c + 1, cells - 1)) * vs[2], at);
 		}
 	}
 
 	// putValues stores them, and zeros for cells that nobody sees: these may be anything.
-	FN void putValues(const Words4* x, u32 low, u32 high) {
+	FN void putValues(Row8<TV>* x, u32 low, u32 high) {
 		Words4 none = words4(0, 0, 0, 0);
 		UNROLL for (u32 n = 0; n < AHEAD; n++) {
 			u32 i = threadIdx.x + n * LOCAL, c = 2 * pairOf(i);
 			if (i >= PIECES) continue;
 			u32 bits = c < 32 ? low >> c : high >> (c - 32);
-			Words4 a = (bits & 1u) != 0 ? x[2 * n] : none, b = (bits & 2u) != 0 ? x[2 * n + 1] : none;
+			Words4 a = (bits & 1u) != 0 ? halvesOf<TV>(x[2 * n]) : none, b = (bits & 2u) != 0 ? halvesOf<TV>(x[2 * n + 1]) : none;
 			u32* to = (u32*)tile + 8 * unitOf(i) * VLINE + c / 2;
 			UNROLL for (u32 j = 0; j < 4; j++) {
 				to[2 * j * VLINE] = lowHalves(a[j], b[j]);
@@ -121,7 +121,7 @@ struct Params {
 			seen(visible[turn], low, high); // and what lies in shared memory is no longer needed
 			turn ^= 1;
 			if ((low | high) == 0) continue;
-			Words4 x[2 * AHEAD];
+			Row8<TV> x[2 * AHEAD];
 			getValues(vHead, begin, x); // on their way while scores are computed
 			putKeys(kHead, begin);
 			__syncthreads();

@@ -1,7 +1,8 @@
 // FlashAttn for few tokens: a block has G queries of a head of the cache, and loads what they share once. Each of its waves goes over
 // tiles of as many cells as it has threads, by itself. Eight threads compute eight cells' scores, each from a part of their rows, so
 // that what neighbours load lies side by side; then a thread has the weights of a cell, and next some elements of a row of v.
-// With SPLIT, blocks have parts of the cells, and flash_merge adds up what they store.
+// With SPLIT, blocks have parts of the cells. The last of those of the same queries adds up what they have stored or, where there are many
+// parts, flash_merge does.
 // constants: TK TV DK DV G SPLIT
 #define BUSY 3
 #include "common.h"
@@ -10,13 +11,15 @@
 constexpr u32 UNITS = DK / 8, TURNS = (UNITS + 7) / 8; // of eight elements of a row of k, and how many a thread has
 constexpr u32 VT = DV / 8, VC = (VT + 31) / 32;        // of a row of v; a thread of a wave has VC at most
 constexpr u32 AHEAD = 8;                               // loads under way
+constexpr u32 MOST_JOINED = 32;                        // parts that a block adds up
 
 static __shared__ vec4 query[G * DK / 4];
 static __shared__ vec4 gather[2 * LOCAL * VC];
 static __shared__ float tops[LOCAL / 32 * G], sums[LOCAL / 32 * G];
 
 struct Params {
-	u64 q, k, v, mask, sinks, dst;
+	u64 q, k, v, mask, sinks, dst, bytes, scales; // bytes: as in round32, or 0
+	u64 parts, counters;                          // with SPLIT; counters is 0 if flash_merge comes after
 	u32 heads, share, tokens, cells, groups, splits, each; // groups: of queries of a head of the cache; each: cells of a split
 	u32 qs[4], ks[4], vs[4], ms[4];
 	u32 mn2, mn3, ss, pow2;
@@ -165,15 +168,34 @@ struct Params {
 			if (row0 + g < rows) store(row0 + g, g, top, per, kvHead, stream, split);
 			__syncthreads();
 		});
+		if (!SPLIT || counters == 0 || !isLast(id / splits)) return;
+		Parts p = {parts, sinks, dst, bytes, scales, heads, ss, splits, DV, SINKS};
+		p.join<G, MOST_JOINED>(min_(G, rows - row0), [&](u32 g) { return rowOf(kvHead, row0 + g, stream); });
+	}
+
+	// rowOf returns which row of the result query r has.
+	FN u32 rowOf(u32 kvHead, u32 r, u32 stream) { return headOf(kvHead, r) + heads * (r / share + tokens * stream); }
+
+	// isLast reports whether a block is the last of those with the same queries to have stored its part. It sees all of them then. The
+	// counter is left as it was found.
+	FN bool isLast(u32 queries) {
+		static __shared__ u32 before;
+		__threadfence();
+		__syncthreads();
+		if (threadIdx.x == 0) before = atomicAdd((u32*)counters + queries, 1u);
+		__syncthreads();
+		if (before != splits - 1) return false;
+		__threadfence();
+		if (threadIdx.x == 0) U32(counters + 4 * u64(queries)).v = 0;
+		return true;
 	}
 
 	// store stores the result of query r from what is gathered of it.
 	FN void store(u32 r, u32 g, float top, u32 per, u32 kvHead, u32 stream, u32 split) {
-		u32 h = headOf(kvHead, r), t = r / share;
+		u32 h = headOf(kvHead, r), row = rowOf(kvHead, r, stream);
 		float all = 0.0f, keep = 1.0f;
 		for (u32 w = 0; w < WAVES; w++) all += sums[w * G + g] * (tops[w * G + g] == -INF ? 1.0f : exp_(tops[w * G + g] - top));
-		u64 out = h + u64(heads) * (t + u64(tokens) * stream);
-		u64 to = SPLIT ? dst + 4 * u64(DV + PART) * (out * splits + split) : dst + 4 * u64(DV) * out;
+		u64 to = SPLIT ? parts + 4 * u64(DV + PART) * (u64(row) * splits + split) : dst + 4 * u64(DV) * row;
 		if (SPLIT && threadIdx.x == 0) {
 			F32(to + 4 * DV).v = top;
 			F32(to + 4 * DV + 4).v = all;
@@ -181,9 +203,11 @@ struct Params {
 		if (!SPLIT && SINKS) sink(F32(sinks + u64(h) * ss).v, top, all, keep);
 		float inv = SPLIT ? 1.0f : all == 0.0f ? 0.0f : keep / all;
 		for (u32 i = threadIdx.x; i < 2 * VT; i += LOCAL) {
-			vec4 x = vec4(0.0f);
-			for (u32 j = 0; j < WAVES * per; j++) x += gather[2 * VT * j + i];
-			UNROLL for (u32 j = 0; j < 4; j++) F32(to + 16 * u64(i) + 4 * j).v = x[j] * inv;
+			vec4 sum = vec4(0.0f);
+			for (u32 j = 0; j < WAVES * per; j++) sum += gather[2 * VT * j + i];
+			Floats4 x = floats4(sum.x * inv, sum.y * inv, sum.z * inv, sum.w * inv);
+			F32x4(to + 16 * u64(i)).v = x;
+			if (!SPLIT && bytes != 0) round32(x, bytes, scales, row * (DV / 4) + i, true);
 		}
 	}
 };

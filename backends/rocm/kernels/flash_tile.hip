@@ -2,14 +2,14 @@
 // k and then of v lie in shared memory; threads are 16 by 16, each with every sixteenth query and cell, and then with every sixteenth
 // query and element of the result. Cells that no query of the block sees are not loaded where they fill a tile.
 //
-// Where k and v are halves, so are queries and weights, and products are taken two at a time; sums are not. Otherwise all is F32.
+// Where k and v may be halves, so are queries and weights, and products are taken two at a time; sums are not. Otherwise all is F32.
 // With SPLIT, blocks have parts of the cells, and flash_merge adds up what they store.
 // constants: TK TV DK DV BR BC SPLIT
 #define BUSY 2
 #include "common.h"
 #include "attention.h"
 
-constexpr bool HALF = TK == T_F16 && TV == T_F16;
+constexpr bool HALF = asHalves(TK) && asHalves(TV);
 constexpr u32 RT = BR / 16, CT = BC / 16, DT = DV / 16; // queries, cells and elements of a thread
 constexpr u32 KLINE = (HALF ? DK / 2 : DK) / 4 + 1;     // of 16 bytes in a row of k, and one so that rows lie in different banks
 constexpr u32 VROWS = HALF ? BC / 2 : BC;               // of v, of which a word holds two if they are halves
