@@ -201,7 +201,7 @@ func TestFlashPlans(t *testing.T) {
 			for _, tokens := range []int{1, 8, 9, 64, 512} {
 				for _, typ := range []tensor.DType{tensor.F16, tensor.F32} {
 					q := b.Input("q", tensor.F32, tensor.MakeShape(dim, 8, tokens))
-					k := b.Input("k", x.typ, tensor.MakeShape(dim, 2, cells))
+					k := b.Input("k", typ, tensor.MakeShape(dim, 2, cells))
 					n := b.FlashAttn(tensor.FlashAttn{Scale: 1}, q, k, k, nil, nil)
 					plans := []flashPlan{planRows(n)}
 					if f, ok := planTile(n); ok {
