@@ -29,6 +29,7 @@
 //
 //  3. A line in the table of kernels.go, with what it supports, and one in compiledKernels if it has constants, so that CI compiles it.
 //
-// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is). Then the conformance suite judges:
-// go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or with the test aid in testdata/shim.
+// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is). Then
+// the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the emulator
+// of testdata/emulator.
 package rocm

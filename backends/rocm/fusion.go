@@ -26,7 +26,7 @@ func init() { // as kernels
 	fusions = map[backends.Fusion]fusion{
 		backends.RMSNormMul:    {refusesNormMul, recordNormMul},
 		backends.AddRMSNormMul: {refusesNormMul, recordNormMul},
-		backends.RoPESetRows:   {refusesRoPESetRows, recordRoPESetRows},
+		backends.RoPESetRows:   {refusesRoPESetRows, recordTurnedRows},
 		backends.SoftCap:       {refusesSoftCap, recordSoftCap},
 		backends.MatMulGLU:     {refusesGated, recordGated},
 		backends.MatMulIDGLU:   {refusesGated, recordGated},
@@ -120,27 +120,6 @@ func refusesRoPESetRows(_ *Device, n []*tensor.Tensor) string {
 		return fmt.Sprintf("the cache is %s, whose blocks are rounded as a whole", t)
 	}
 	return ""
-}
-
-func recordRoPESetRows(r *recorder, n []*tensor.Tensor) error {
-	rope, set := n[0], n[1]
-	op := rope.Op.(tensor.RoPE)
-	x, pos, freq, idx := rope.Src[0], rope.Src[1], src(rope, 2), set.Src[2]
-	tokens := x.Shape[2]
-	last, err := r.lastRows(idx, tokens, 1, 1)
-	if err != nil {
-		return err
-	}
-	p := r.push().in(x, pos, freq).out(set).in(idx)
-	if tokens > 1 {
-		p.inArea(last)
-	} else {
-		p.u64(0)
-	}
-	p.faults(set).i(x.Shape[0], x.Shape[1], tokens).step(x, 0, 1, 2).i(set.Stride[0], set.Stride[1], set.Shape[1]).step(idx, 0)
-	p.angles(op, pos, freq).u32(uint32(set.Type), uint32(idx.Type))
-	width := x.Shape[0] - ropePairs(op)
-	return r.run("rope_set_rows", elementGroup, nil, p, r.linear(width*x.Shape[1]*tokens, elementGroup))
 }
 
 func refusesSoftCap(_ *Device, n []*tensor.Tensor) string {

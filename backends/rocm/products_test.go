@@ -288,3 +288,50 @@ func TestKept(t *testing.T) {
 		t.Errorf("scratch memory is not used again: %d bytes more", r.scratch-scratch)
 	}
 }
+
+// What turns by the same angles, and a value that is stored beside it, is one launch; what stores the result of a turn waits for it.
+func TestTurnsJoin(t *testing.T) {
+	d, _ := emulated(t, hipemu.Options{})
+	var b tensor.Builder
+	const head, heads, tokens, cells = 16, 2, 1, 8
+	heads3 := tensor.MakeShape(head, heads, tokens)
+	q, k, v := b.Input("q", tensor.F32, heads3), b.Input("k", tensor.F32, heads3), b.Input("v", tensor.F32, tensor.MakeShape(head*heads, tokens))
+	pos, idx := b.Input("pos", tensor.I32, tensor.MakeShape(tokens)), b.Input("idx", tensor.I64, tensor.MakeShape(tokens))
+	kc, vc := b.Input("kc", tensor.F16, tensor.MakeShape(head*heads, cells)), b.Input("vc", tensor.F16, tensor.MakeShape(head*heads, cells))
+	op := tensor.RoPE{Dims: head, Base: 10000}
+	turned, key := b.Apply(op, q, pos), b.Apply(op, k, pos)
+	g, err := b.Build(turned, b.SetRows(kc, b.Reshape(key, head*heads, tokens), idx), b.SetRows(vc, v, idx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := d.local.Alloc(1 << 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	at := map[*tensor.Tensor]int64{}
+	place := func(x *tensor.Tensor) tensor.Storage {
+		if _, ok := at[x.Root()]; !ok {
+			at[x.Root()] = int64(len(at)) * 1024
+		}
+		return tensor.Storage{Buffer: mem, Offset: at[x.Root()] + int64(x.Offset)}
+	}
+	for _, x := range []struct {
+		groups []backends.Group
+		want   int
+	}{
+		{[]backends.Group{{Fusion: backends.RoPESetRows, From: 1, To: 3}}, 1},
+		{nil, 3},
+	} {
+		prog, err := d.Compile(&backends.Subgraph{Nodes: g.Nodes, Groups: x.groups, Place: place})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(prog.(*program).launches); n != x.want {
+			t.Errorf("with groups %v: %d launches, want %d", x.groups, n, x.want)
+		}
+		if err := prog.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

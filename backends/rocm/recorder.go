@@ -25,11 +25,12 @@ type recorder struct {
 	scratch int64 // bytes that are needed
 	faults  int   // slot for faults, or -1
 
-	kept  []kept // other forms of factors of products
-	spare []area // scratch memory that held such
+	kept   []kept // other forms of factors of products
+	spare  []area // scratch memory that held such
+	joined joined // what the last step multiplies
+	turned turned // what the last step turns
 
-	counters area   // see counterArea
-	joined   joined // what the last step multiplies
+	counters area // see counterArea
 }
 
 // step is a launch.
@@ -166,8 +167,10 @@ func (p *push) faults(n *tensor.Tensor) *push {
 	return p.u32(uint32(len(p.r.nodes)-1), 0)
 }
 
-func (p *push) u64(v uint64) *push {
-	p.data = binary.LittleEndian.AppendUint64(p.data, v)
+func (p *push) u64(vs ...uint64) *push {
+	for _, v := range vs {
+		p.data = binary.LittleEndian.AppendUint64(p.data, v)
+	}
 	return p
 }
 

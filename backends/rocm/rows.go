@@ -66,6 +66,9 @@ func recordSetRows(r *recorder, n *tensor.Tensor) error {
 	if x.Shape.Elems() == 0 {
 		return nil
 	}
+	if done, err := r.setWithTurns(n); done || err != nil {
+		return err
+	}
 	k, in2, in3 := x.Shape[1], idx.Shape[1], idx.Shape[2]
 	last, err := r.lastRows(idx, k, in2, in3)
 	if err != nil {
