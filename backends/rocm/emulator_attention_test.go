@@ -17,19 +17,24 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/internal/hipemu"
 	"github.com/tenon-go/tenon/tensor"
+	"github.com/tenon-go/tenon/tensor/quant"
 )
 
-// attended is one attention: tokens of 8 heads over 2 of the cache, of which the last hidden cells are hidden from all.
-type attended struct{ tokens, cells, hidden int }
+// attended is one attention: tokens of 8 heads over 2 of the cache, of which the last hidden cells are hidden from all; typ is that of k and v.
+type attended struct {
+	tokens, cells, hidden int
+	typ                   tensor.DType
+}
+
+const half = tensor.F16
 
 // nodes returns the op and what is in its sources, the same for a cell and for a token whatever others there are.
 func (x attended) nodes(t *testing.T) (*tensor.Tensor, map[*tensor.Tensor][]byte) {
 	t.Helper()
 	const d, heads, kv = 64, 8, 2
-	half := tensor.F16
 	var b tensor.Builder
 	q := b.Input("q", tensor.F32, tensor.MakeShape(d, heads, x.tokens))
-	k, v := b.Input("k", half, tensor.MakeShape(d, kv, x.cells)), b.Input("v", half, tensor.MakeShape(d, kv, x.cells))
+	k, v := b.Input("k", x.typ, tensor.MakeShape(d, kv, x.cells)), b.Input("v", x.typ, tensor.MakeShape(d, kv, x.cells))
 	mask := b.Input("mask", tensor.F32, tensor.MakeShape(x.cells, x.tokens))
 	n := b.FlashAttn(tensor.FlashAttn{Scale: 0.125}, q, k, v, mask, nil)
 	if _, err := b.Build(n); err != nil {
@@ -38,11 +43,23 @@ func (x attended) nodes(t *testing.T) (*tensor.Tensor, map[*tensor.Tensor][]byte
 	in := map[*tensor.Tensor][]byte{}
 	for i, s := range []*tensor.Tensor{q, k, v} {
 		r := rand.New(rand.NewPCG(7, uint64(i)))
-		for range s.Shape.Elems() {
-			if s.Type == half { // from 0.5 to 1, either sign
-				in[s] = binary.LittleEndian.AppendUint16(in[s], uint16(0x3800+r.IntN(0x400)+r.IntN(2)<<15))
-			} else {
-				in[s] = binary.LittleEndian.AppendUint32(in[s], math.Float32bits(float32(r.NormFloat64())))
+		numbers := make([]float32, s.Shape.Elems())
+		for i := range numbers {
+			numbers[i] = float32(r.NormFloat64())
+		}
+		in[s] = make([]byte, s.Bytes())
+		switch s.Type {
+		case tensor.F32:
+			for i, x := range numbers {
+				binary.LittleEndian.PutUint32(in[s][4*i:], math.Float32bits(x))
+			}
+		case tensor.F16:
+			quant.EncodeF16(in[s], numbers)
+		case tensor.BF16:
+			quant.EncodeBF16(in[s], numbers)
+		default:
+			if err := quant.Encode(s.Type, in[s], numbers, nil); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
@@ -126,8 +143,8 @@ func TestEmulatedAttentionBits(t *testing.T) {
 	for name, arch := range waves {
 		t.Run(name, func(t *testing.T) {
 			d, _ := emulated(t, hipemu.Options{Devices: arch})
-			want, _ := attended{1, 300, 0}.run(t, d)
-			for _, x := range []attended{{1, 320, 20}, {1, 1000, 700}, {1, 2500, 2200}, {3, 300, 0}, {7, 400, 100}, {2, 5000, 4700}} {
+			want, _ := attended{1, 300, 0, half}.run(t, d)
+			for _, x := range []attended{{1, 320, 20, half}, {1, 1000, 700, half}, {1, 2500, 2200, half}, {3, 300, 0, half}, {7, 400, 100, half}, {2, 5000, 4700, half}} {
 				got, names := x.run(t, d)
 				if !bytes.Equal(got, want) {
 					t.Errorf("%+v differs", x)
@@ -148,9 +165,31 @@ func TestEmulatedAttentionBits(t *testing.T) {
 func TestEmulatedAttentionTiles(t *testing.T) {
 	for arch, want := range map[string]string{"gfx1030": "flash_tile", "gfx90a": "flash_matrix", "gfx1100": "flash_matrix", "gfx1201": "flash_matrix"} {
 		d, _ := emulated(t, hipemu.Options{Devices: arch})
-		if _, names := (attended{40, 1100, 30}).run(t, d); names != want+" flash_merge " {
+		if _, names := (attended{40, 1100, 30, half}).run(t, d); names != want+" flash_merge " {
 			t.Errorf("%s: 40 tokens were computed by %s", arch, names)
 		}
+	}
+}
+
+// What tiles compute for a token is what it gets alone, but for roundings, whatever the cache's type.
+func TestEmulatedAttentionTypes(t *testing.T) {
+	for _, arch := range []string{"gfx1030", "gfx90a", "gfx1100"} {
+		t.Run(arch, func(t *testing.T) {
+			d, _ := emulated(t, hipemu.Options{Devices: arch})
+			for _, typ := range []tensor.DType{tensor.F16, tensor.F32, tensor.BF16, tensor.Q8_0, tensor.Q4_0, tensor.Q5_1} {
+				alone, _ := attended{1, 330, 20, typ}.run(t, d)
+				among, _ := attended{40, 330, 20, typ}.run(t, d)
+				off, size := 0.0, 0.0
+				for i := 0; i < len(alone); i += 4 {
+					x := float64(math.Float32frombits(binary.LittleEndian.Uint32(alone[i:])))
+					y := float64(math.Float32frombits(binary.LittleEndian.Uint32(among[i:])))
+					off, size = off+(x-y)*(x-y), size+x*x
+				}
+				if !(off <= 1e-6*size) || size == 0 {
+					t.Errorf("%v: off by %g of %g", typ, off, size)
+				}
+			}
+		})
 	}
 }
 
