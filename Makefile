@@ -3,7 +3,7 @@
 #	make test                    the tests of both modules, without the reference corpus
 #	make vulkan                  the Vulkan backend with checks of what Go and C share
 #	make card                    proves and measures this machine's Vulkan device: see .ci/card
-#	make rocm                    the ROCm backend without cgo; HIPRTC=1 compiles its kernels for every architecture
+#	make rocm                    the ROCm backend without cgo, on an emulated card; HIPRTC=1 compiles its kernels with hiprtc, too
 #	make examples                the modules in examples/, each as if in a repository of its own
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR
 #	make fmt                     formats the code
@@ -68,17 +68,23 @@ vulkan:
 	CGO_ENABLED=1 go vet ./backends/vulkan/...
 	CGO_ENABLED=1 GOEXPERIMENT=cgocheck2 MALLOC_PERTURB_=165 GOGC=1 go test -short ./backends/vulkan/...
 
-# What the tag adds to a build without cgo: the ROCm backend, vetted, linked into the command, and tested as far as that goes without a card.
-# Where HIPRTC is set there must be a HIP runtime, whose compiler then compiles every kernel.
+# What the tag adds to a build without cgo: the ROCm backend, vetted, linked into the command, and tested in an emulator, which needs g++: see
+# backends/rocm/testdata/emulator. HIPEMU=all leaves nothing out, and an empty HIPEMU goes without. Where HIPRTC is set there must be a HIP
+# runtime, whose compiler then compiles every kernel; HIPRTC=all is for every architecture.
+HIPEMU ?= 1
 HIPRTC ?=
 
+rocm: export CGO_ENABLED := 0
+rocm: export TENON_DEMAND_HIPEMU := $(HIPEMU)
+rocm: export TENON_DEMAND_HIPRTC := $(HIPRTC)
 rocm:
 	@for p in linux/amd64 linux/arm64; do \
 		echo "build $$p with ROCm"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet -tags rocm ./backends/rocm/... || exit 1; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -tags rocm -o /dev/null ./cmd/tenon || exit 1; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} go vet -tags rocm ./backends/rocm/... ./internal/hipemu . ./models/gopher ./cmd/tenon || exit 1; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} go build -tags rocm -o /dev/null ./cmd/tenon || exit 1; \
 	done
-	TENON_CORPUS= TENON_DEMAND_HIPRTC=$(HIPRTC) CGO_ENABLED=0 go test -tags rocm ./backends/rocm/...
+	go test -tags rocm ./backends/rocm/...
+	go test -tags rocm -run ROCm . ./models/gopher ./cmd/tenon
 
 # The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.
 arm64:

@@ -24,8 +24,14 @@ func TestVulkanCorpusLogits(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { dev.Close() })
+	corpusLogitsOn(t, "Vulkan0", testcorpus.Glob(t, "models/*.gguf"))
+}
+
+// corpusLogitsOn compares the logits of models on a device that there is.
+func corpusLogitsOn(t *testing.T, device string, paths []string) {
+	t.Helper()
 	done := 0
-	for _, path := range testcorpus.Glob(t, "models/*.gguf") {
+	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".gguf")
 		dir := strings.TrimSuffix(path, ".gguf")
 		if _, err := os.Stat(filepath.Join(dir, "logits_exact.f32")); err != nil {
@@ -33,7 +39,7 @@ func TestVulkanCorpusLogits(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			c := readCase(t, dir)
-			m, err := tenon.Open(path, tenon.WithDevices("Vulkan0"), tenon.WithExact(), tenon.WithCacheTypes(tensor.F32, tensor.F32), tenon.WithContext(c.Context))
+			m, err := tenon.Open(path, tenon.WithDevices(device), tenon.WithExact(), tenon.WithCacheTypes(tensor.F32, tensor.F32), tenon.WithContext(c.Context))
 			if comesLater(err) {
 				t.Skip(err)
 			}
@@ -46,13 +52,13 @@ func TestVulkanCorpusLogits(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, split := range plan.Splits {
-				if split.Device != "Vulkan0" {
+				if split.Device != device {
 					t.Errorf("nodes %d to %d are placed on %s", split.From, split.To, split.Device)
 				}
 			}
 			exact := c.compare(t, m, 0)
 			m.Close()
-			if m, err = tenon.Open(path, tenon.WithDevices("Vulkan0"), tenon.WithContext(c.Context)); err != nil {
+			if m, err = tenon.Open(path, tenon.WithDevices(device), tenon.WithContext(c.Context)); err != nil {
 				t.Fatal(err)
 			}
 			defer m.Close()

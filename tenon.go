@@ -87,6 +87,8 @@ type config struct {
 	spec       SpecOptions
 	draft      source // of WithDraft
 	speculates bool   // WithSpec or WithDraft was given
+
+	compiling func(device string, done, total int)
 }
 
 // Option changes how Open opens a model.
@@ -98,6 +100,12 @@ func WithDevices(names ...string) Option { return func(c *config) { c.devices = 
 
 // WithThreads sets the number of CPU threads; if it is not given there is one for each core.
 func WithThreads(n int) Option { return func(c *config) { c.threads = n } }
+
+// WithCompileProgress has progress called while a device compiles kernels: that may take seconds when a model first runs on a card, also
+// after Open has returned. It is called by one goroutine of a device at a time.
+func WithCompileProgress(progress func(device string, done, total int)) Option {
+	return func(c *config) { c.compiling = progress }
+}
 
 // WithContext sets how many tokens the cache holds, over all sequences; the trained context, at most
 // engine.DefaultContext, if it is not given.
@@ -255,6 +263,9 @@ func (m *Model) openNamed(c *config, names []string) (devices []backends.Device,
 			if d, err = backends.Open(name); err != nil {
 				return nil, err
 			}
+		}
+		if k, ok := d.(backends.KernelCompiler); ok && c.compiling != nil {
+			k.OnCompile(func(done, total int) { c.compiling(name, done, total) })
 		}
 		devices = append(devices, d)
 	}

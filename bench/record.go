@@ -63,8 +63,8 @@ type Record struct {
 	Peak           float64 `json:"peak"` // operations a second of its best product
 	PeakShare      float64 `json:"peak_share"`
 
-	EnergyJ       float64  `json:"energy_joules"` // of the processors, over all repetitions
-	EnergyDomains []string `json:"energy_domains"`
+	EnergyJ       float64  `json:"energy_joules"`  // of the processors and cards that tell, over all repetitions
+	EnergyDomains []string `json:"energy_domains"` // which: packages of processors, and devices
 	JoulesPerTok  float64  `json:"joules_per_token"`
 
 	// OtherLoad is how many cores other processes used meanwhile, on average.

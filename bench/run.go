@@ -99,10 +99,12 @@ type bench struct {
 // meters measure what goes on around a repetition.
 type meters struct {
 	energy *energyMeter
+	cards  *cardMeter
 	load   loadMeter
 }
 
 func (m *meters) start() {
+	m.cards.start()
 	m.energy.start()
 	m.load.start()
 }
@@ -110,6 +112,7 @@ func (m *meters) start() {
 func (m *meters) stop() {
 	m.load.stop()
 	m.energy.stop()
+	m.cards.stop()
 }
 
 func (b *bench) tell(p Params, doing string, repetition int) {
@@ -189,7 +192,7 @@ func (b *bench) test(ctx context.Context, s *session, p Params) error {
 		}
 		r.Bandwidth, r.Peak = line.Bandwidth, line.Peak
 	}
-	b.meters = meters{energy: newEnergyMeter(os.DirFS(powercap))}
+	b.meters = meters{energy: newEnergyMeter(os.DirFS(powercap)), cards: newCardMeter(devices)}
 	var err error
 	if p.Spec {
 		err = b.specTest(ctx, s, p, &r)
@@ -230,7 +233,7 @@ func (b *bench) complete(s *session, p Params, r *Record) error {
 		r.MemoryUsed += m.Total()
 	}
 	m := &b.meters
-	r.EnergyJ, r.EnergyDomains = m.energy.joules, m.energy.names()
+	r.EnergyJ, r.EnergyDomains = m.energy.joules+m.cards.joules(), append(m.energy.names(), m.cards.names()...)
 	r.absent(m.energy.absent != "", "energy: "+m.energy.absent)
 	cores, known := m.load.cores()
 	r.OtherLoad = cores

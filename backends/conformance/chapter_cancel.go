@@ -46,7 +46,7 @@ func cancelBefore(ctx context.Context, s *session) (m measure, err error) {
 			return m, fmt.Errorf("after a cancelled run: %w", err)
 		}
 	}
-	return m, s.apart().works(ctx)
+	return m, s.worksApart(ctx)
 }
 
 // fastest returns how long a run takes, of up to three the shortest: on a busy machine a single one may

@@ -98,7 +98,7 @@ func indexErrorRecovers(ctx context.Context, s *session) (m measure, err error) 
 		if err := b.submit(ctx, true); !errors.Is(err, backends.ErrIndex) {
 			return m, fmt.Errorf("index %d of 9 rows: have error %v, want one that matches ErrIndex", 9+i, err)
 		}
-		if err := s.apart().works(ctx); err != nil {
+		if err := s.worksApart(ctx); err != nil {
 			return m, err
 		}
 		if err := b.set(idx, intBytes(tensor.I32, []int64{3, int64(i), 0, 8})); err != nil {

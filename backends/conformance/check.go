@@ -114,6 +114,12 @@ func (s *session) works(ctx context.Context) error {
 	return nil
 }
 
+// worksApart is works with memory of its own.
+func (s *session) worksApart(ctx context.Context) error {
+	own := s.apart()
+	return errors.Join(own.works(ctx), own.close())
+}
+
 // moved is the error of a ReadAt or WriteAt that moved n bytes, and not what was wanted.
 func moved(what string, n int, want int64, err error) error {
 	if err == nil {

@@ -5,6 +5,7 @@ package rocm
 import (
 	"fmt"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
@@ -18,6 +19,8 @@ type buf struct {
 	all    int64   // with what is ours behind it
 	at     uintptr // the device's address, and the host's for memory of the host
 	closed atomic.Bool
+
+	imported []byte // memory that is the caller's, or nil
 }
 
 func (b *buf) Type() buffer.Type { return b.typ }
@@ -25,8 +28,11 @@ func (b *buf) Size() int64       { return b.size }
 
 // HostBytes returns the memory of a buffer of the host's kind, to be read when the device is done.
 func (b *buf) HostBytes() []byte {
-	if b.closed.Load() || !b.typ.shared || b.size == 0 {
+	switch {
+	case b.closed.Load() || !b.typ.shared || b.size == 0:
 		return nil
+	case b.imported != nil:
+		return b.imported
 	}
 	return hip.Bytes(b.at, b.size)
 }
@@ -119,7 +125,10 @@ func (b *buf) Close() error {
 	err := b.s.settle("closing a buffer")
 	if err == nil {
 		err = b.s.with("freeing", func() error {
-			if b.typ.shared {
+			switch {
+			case b.imported != nil:
+				return b.s.rt.HostUnregister(unsafe.Pointer(unsafe.SliceData(b.imported)))
+			case b.typ.shared:
 				return b.s.rt.HostFree(b.at)
 			}
 			return b.s.rt.Free(b.at)

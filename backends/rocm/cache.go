@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 )
 
 // Compiled kernels are kept in files, so that a process need not compile what one before it has. A file that cannot be
@@ -48,33 +46,6 @@ func (d *Device) cacheFile(name, source string, headers map[string]string, optio
 		part(headers[n])
 	}
 	return filepath.Join(dir, name+"-"+hex.EncodeToString(h.Sum(nil)[:16])+".hsaco")
-}
-
-// code returns a kernel compiled for the device, from its cache if it is there.
-func (d *Device) code(key *kernelKey, headers map[string]string) ([]byte, error) {
-	source, options, err := key.unit()
-	if err != nil {
-		return nil, err
-	}
-	file := d.cacheFile(key.name, source, headers, options)
-	if code := readCode(file); code != nil {
-		return code, nil
-	}
-	code, err := compile(d.rt, key.name, source, headers, d.phys.Arch, options)
-	if err != nil {
-		return nil, err
-	}
-	writeCode(file, code)
-	return code, nil
-}
-
-// compile compiles a source.
-func compile(rt *hip.Runtime, name, source string, headers map[string]string, arch string, options []string) ([]byte, error) {
-	code, err := rt.Compile(name+".hip", source, headers, arch, options)
-	if err != nil {
-		return nil, fmt.Errorf("rocm: %w", err)
-	}
-	return code, nil
 }
 
 // readCode returns what writeCode wrote, or nil: a sum stands before it, because damaged code would be the device's to survive.

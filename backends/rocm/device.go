@@ -24,7 +24,11 @@ type Device struct {
 	local *memory
 	host  *memory
 
-	broken sync.Map // kinds of op whose kernel does not compile: why
+	noImport atomic.Value // a string: why the driver has refused memory of the host
+
+	broken sync.Map // ops and fusions, by kind, whose kernel does not compile: why
+
+	progress atomic.Pointer[func(done, total int)] // see OnCompile
 
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost
@@ -44,9 +48,13 @@ func (d *Device) Info() backends.Info {
 		kind = backends.IntegratedGPU
 	}
 	total, free := d.local.left()
+	features := []string{d.phys.Arch, fmt.Sprintf("wave %d", d.phys.Wave)}
+	if why, ok := d.noImport.Load().(string); ok {
+		features = append(features, why)
+	}
 	return backends.Info{
 		Owner: d.owner, Description: d.phys.Name, Kind: kind, MemoryTotal: total, MemoryFree: free, PhysicalID: d.phys.PCI,
-		Driver: "HIP " + versionText(d.rt.Version), Features: []string{d.phys.Arch, fmt.Sprintf("wave %d", d.phys.Wave)},
+		Driver: "HIP " + versionText(d.rt.Version), Features: features,
 	}
 }
 
@@ -143,7 +151,8 @@ type session struct {
 	args      hip.Args
 	stream    hip.Stream
 	events    [eventRing]hip.Event
-	submitted atomic.Uint64 // how many pieces of work the stream has got
+	submitted atomic.Uint64 // how many pieces of work with an event the stream has got
+	unmarked  bool          // and whether it has got more
 	reached   atomic.Uint64 // how many are known to be done
 
 	modules modules

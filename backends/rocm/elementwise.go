@@ -11,8 +11,9 @@ const elementGroup = 256
 
 // The numbers of kernel unary for what is no tensor.Func.
 const (
-	funcScale = 100
-	funcClamp = 101
+	funcScale   = 100
+	funcClamp   = 101
+	funcSoftCap = 102
 )
 
 // lastFunc is the last function that kernel unary knows.
@@ -37,7 +38,7 @@ func recordUnary(r *recorder, n *tensor.Tensor) error {
 		f, p0, p1 = funcClamp, op.Min, op.Max
 	}
 	count := n.Shape.Elems()
-	p := r.push().in(x).out(n).i(count).shape(n.Shape).strides(x).f32(p0, p1)
+	p := r.push().in(x).out(n).i(count).shape(n.Shape).strides(x).f32(p0, p1, 0, 0)
 	return r.run("unary", elementGroup, nil, p.u32(spec{f, uint32(n.Type), flag(x.Contiguous())}...), r.linear(count, elementGroup))
 }
 

@@ -5,6 +5,7 @@ package rocm
 import (
 	"fmt"
 
+	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -92,26 +93,57 @@ var weightTypes = []tensor.DType{
 	tensor.Q3_K, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.Q8_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4,
 }
 
-// compiledKernels returns the constants of kernels that have some: each way to read a weight, or a few of them if it
-// should be short.
-func compiledKernels(short bool) map[string][]spec {
+// compiledKernels returns the constants of kernels that have some: each way to read a weight, or a few of them if it should be
+// short.
+func compiledKernels(short bool, arch string) map[string][]spec {
+	wave := hip.WaveOf(arch)
 	types := weightTypes
 	if short {
 		types = []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4}
 	}
-	all := map[string][]spec{"delta_net": {{1}, {4}}}
+	all := map[string][]spec{"delta_net": {{1}, {4}}, "norm_round": {{1}, {4}}}
 	for _, t := range types {
-		a := uint32(t)
-		all["matmul"] = append(all["matmul"], spec{a, uint32(tensor.F32), 1}, spec{a, uint32(tensor.F32), 4})
-	}
-	for _, t := range []tensor.DType{tensor.Q4_0, tensor.Q8_0, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K} {
-		all["matvec"] = append(all["matvec"], spec{uint32(t), 1}, spec{uint32(t), 8})
-		all["matvec_id"] = append(all["matvec_id"], spec{uint32(t)})
+		a, f32 := uint32(t), uint32(tensor.F32)
+		all["matmul"] = append(all["matmul"], spec{a, f32, 1}, spec{a, f32, 4})
+		all["matmul_tile"] = append(all["matmul_tile"], spec{a, f32, 0}, spec{a, f32, 1})
+		all["matvec_f"] = append(all["matvec_f"], spec{a, 1, 2, 0, 2, 4, 0, 0}, spec{a, 4, 1, 1, 1, 1, 0, 0})
+		if t.Quantized() {
+			all["matvec"] = append(all["matvec"], spec{a, 1, 1, 0, 2, 4, 0, 2}, spec{a, 8, 1, 0, 1, 1, 0, 0}, spec{a, 1, 1, 1, 2, 1, 1, 0})
+		}
+		for _, x := range tiles(wave) {
+			if t != tensor.F32 {
+				all["matmul_halves"] = append(all["matmul_halves"], spec{a, uint32(formOf(arch, wave, t)), uint32(x.bm), uint32(x.bn), uint32(x.wm), uint32(x.wn)})
+			}
+		}
 	}
 	for _, t := range []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4} {
 		a := uint32(t)
 		all["matmul_id"] = append(all["matmul_id"], spec{a, uint32(tensor.F32)})
 		all["flash_attn"] = append(all["flash_attn"], spec{a, a, 1, 32})
 	}
+	for _, t := range []tensor.DType{tensor.F16, tensor.Q8_0, tensor.F32, tensor.BF16, tensor.Q4_0} {
+		if short && t != tensor.F16 && t != tensor.Q8_0 {
+			continue
+		}
+		a := uint32(t)
+		all["flash_rows"] = append(all["flash_rows"], spec{a, a, 128, 128, 4, 1}, spec{a, a, 64, 64, 1, 0})
+		all["flash_tile"] = append(all["flash_tile"], spec{a, a, 128, 128, 32, 32, 1}, spec{a, a, 64, 64, 64, 32, 0})
+	}
+	if form := formOf(arch, wave, tensor.F16); form != plain32 && form != plain64 {
+		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 128, 128, 64, 0}, {uint32(form), 8, 8, 64, 64, 64, 1}}
+	} else { // the kernel is not for these, and compiles all the same
+		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 64, 64, 64, 0}}
+	}
+	all["flash_rows"] = append(all["flash_rows"], spec{1, 1, 576, 512, 2, 1})
+	all["flash_tile"] = append(all["flash_tile"], spec{1, 1, 128, 128, 64, 64, 0}, spec{1, 1, 256, 256, 32, 32, 0}, spec{0, 0, 256, 256, 16, 16, 0})
 	return all
+}
+
+// compiledLocal returns how many threads a block of a kernel has that compiledKernels gives these constants.
+func compiledLocal(name string, sp spec, arch string) uint32 {
+	waves := 4
+	if name == "matmul_halves" {
+		waves = tile{int(sp[2]), int(sp[3]), int(sp[4]), int(sp[5])}.waves()
+	}
+	return uint32(waves * hip.WaveOf(arch))
 }

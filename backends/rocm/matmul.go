@@ -43,12 +43,51 @@ func groupList(n int) [3]uint32 {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// recordMatMul is the product of any types, strides and sizes: what no faster kernel takes.
 func recordMatMul(r *recorder, n *tensor.Tensor) error {
-	a, b := n.Src[0], n.Src[1]
-	if !n.Op.(tensor.MatMul).Exact && r.dots(a) {
-		return recordMatVec(r, n)
+	return r.product(product{n: n, a: n.Src[0], b: n.Src[1], exact: n.Op.(tensor.MatMul).Exact})
+}
+
+func recordMatMulID(r *recorder, n *tensor.Tensor) error {
+	return r.product(product{n: n, a: n.Src[0], b: n.Src[1], ids: n.Src[2], exact: n.Op.(tensor.MatMulID).Exact})
+}
+
+// product is a MatMul or MatMulID, with what is fused into it.
+type product struct {
+	n      *tensor.Tensor // the result
+	a, b   *tensor.Tensor
+	ids    *tensor.Tensor // of experts, or nil
+	exact  bool
+	a2     *tensor.Tensor // a second first factor, or nil: the result is glu of both products
+	glu    tensor.GLU
+	addend *tensor.Tensor // or nil
+}
+
+// columns returns how many rows of b a product has, each expert's choices counted.
+func (p *product) columns() int {
+	if p.ids != nil {
+		return p.n.Shape[1] * p.n.Shape[2]
 	}
+	return p.b.Shape[1]
+}
+
+// product chooses among the kernels.
+func (r *recorder) product(p product) error {
+	switch {
+	case p.matVec() != "":
+		return r.recordMatVec(&p)
+	case p.tiled() && p.halves():
+		return r.recordHalves(&p)
+	case p.tiled():
+		return r.recordTiled(&p)
+	case p.ids == nil:
+		return r.recordMatMulAny(&p)
+	}
+	return r.recordMatMulIDAny(&p)
+}
+
+// recordMatMulAny is the product of any types, strides and sizes: what no faster kernel takes.
+func (r *recorder) recordMatMulAny(p *product) error {
+	n, a, b := p.n, p.a, p.b
 	local, rows := r.rowGroup()
 	m, cols := n.Shape[0], n.Shape[1]
 	perGroup := 1 // or 4, so that there are few kernels to compile
@@ -56,77 +95,16 @@ func recordMatMul(r *recorder, n *tensor.Tensor) error {
 		perGroup = 4
 	}
 	groups, colGroups, planes := ceilDiv(m, rows), ceilDiv(cols, perGroup), n.Shape[2]*n.Shape[3]
-	p := r.push().in(a, b).out(n).i(m, cols, a.Shape[0], groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a).strides(b)
-	return r.run("matmul", local, spec{uint32(a.Type), uint32(b.Type), uint32(perGroup)}, p, groupList(groups*colGroups*planes))
+	ps := r.push().in(a, b).out(n).i(m, cols, a.Shape[0], groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a).strides(b)
+	return r.run("matmul", local, spec{uint32(a.Type), uint32(b.Type), uint32(perGroup)}, ps, groupList(groups*colGroups*planes))
 }
 
-// recordMatMulID is the same for experts.
-func recordMatMulID(r *recorder, n *tensor.Tensor) error {
-	a, b, ids := n.Src[0], n.Src[1], n.Src[2]
-	if !n.Op.(tensor.MatMulID).Exact && r.dots(a) {
-		return recordMatVecID(r, n)
-	}
+func (r *recorder) recordMatMulIDAny(p *product) error {
+	n, a, b, ids := p.n, p.a, p.b, p.ids
 	local, rows := r.rowGroup()
 	m, used, tok := n.Shape[0], n.Shape[1], n.Shape[2]
 	groups := ceilDiv(m, rows)
-	p := r.push().in(a, b, ids).out(n).faults(n).i(m, a.Shape[0], a.Shape[2], used, b.Shape[1], groups)
-	p.step(a, 0, 1, 2).step(b, 0, 1, 2).step(ids, 0, 1)
-	return r.run("matmul_id", local, spec{uint32(a.Type), uint32(b.Type)}, p, groupList(groups*used*tok))
-}
-
-// dots reports whether kernel matvec takes a: it knows the type, rows are packed, and words are aligned.
-func (r *recorder) dots(a *tensor.Tensor) bool {
-	align := uint64(2)
-	switch a.Type {
-	case tensor.Q4_K, tensor.Q5_K:
-		align = 4
-	case tensor.Q4_0, tensor.Q8_0, tensor.Q6_K:
-	default:
-		return false
-	}
-	at, err := r.address(a)
-	_, size := a.Type.Block()
-	low := at | uint64(a.Stride[1]) | uint64(a.Stride[2]) | uint64(a.Stride[3])
-	return err == nil && a.Stride[0] == size && low%align == 0
-}
-
-// activationBytes is the size of Activation in dot4.h.
-const activationBytes = 40
-
-// recordMatVec makes activations of eight bits of b, and multiplies them with the weights as they are.
-func recordMatVec(r *recorder, n *tensor.Tensor) error {
-	a, b := n.Src[0], n.Src[1]
-	x, err := r.activations(b)
-	if err != nil {
-		return err
-	}
-	local, rows := r.rowGroup()
-	m, cols := n.Shape[0], n.Shape[1]
-	perGroup := min(power(cols), 8)
-	groups, colGroups, planes := ceilDiv(m, rows), ceilDiv(cols, perGroup), n.Shape[2]*n.Shape[3]
-	p := r.push().in(a).inArea(x).out(n).i(m, cols, a.Shape[0]/32, groups, colGroups, b.Shape[2], b.Shape[2]/a.Shape[2], b.Shape[3]/a.Shape[3]).strides(a)
-	return r.run("matvec", local, spec{uint32(a.Type), uint32(perGroup)}, p, groupList(groups*colGroups*planes))
-}
-
-// activations makes eight-bit activations of b, in scratch memory.
-func (r *recorder) activations(b *tensor.Tensor) (area, error) {
-	count := b.Shape.Elems()
-	x := r.area(int64(count) / 32 * activationBytes)
-	p := r.push().in(b).outArea(x).i(count).shape(b.Shape).strides(b).u32(uint32(b.Type))
-	return x, r.run("quantize_q8", elementGroup, nil, p, r.linear(count, elementGroup))
-}
-
-// recordMatVecID is the same for experts.
-func recordMatVecID(r *recorder, n *tensor.Tensor) error {
-	a, b, ids := n.Src[0], n.Src[1], n.Src[2]
-	x, err := r.activations(b)
-	if err != nil {
-		return err
-	}
-	local, rows := r.rowGroup()
-	m, used, tok := n.Shape[0], n.Shape[1], n.Shape[2]
-	groups := ceilDiv(m, rows)
-	p := r.push().in(a).inArea(x).in(ids).out(n).faults(n).i(m, a.Shape[0]/32, a.Shape[2], used, b.Shape[1], groups)
-	p.step(a, 0, 1, 2).step(ids, 0, 1)
-	return r.run("matvec_id", local, spec{uint32(a.Type)}, p, groupList(groups*used*tok))
+	ps := r.push().in(a, b, ids).out(n).faults(n).i(m, a.Shape[0], a.Shape[2], used, b.Shape[1], groups)
+	ps.step(a, 0, 1, 2).step(b, 0, 1, 2).step(ids, 0, 1)
+	return r.run("matmul_id", local, spec{uint32(a.Type), uint32(b.Type)}, ps, groupList(groups*used*tok))
 }

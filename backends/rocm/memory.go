@@ -38,8 +38,8 @@ func (m *memory) left() (total, free int64) {
 	s := m.dev.open
 	m.dev.mu.Unlock()
 	if s == nil || s.lost.Load() || s.with("asking for memory", func() (err error) { free, _, err = s.rt.Memory(); return err }) != nil {
-		if used, ok := m.dev.Telemetry(); ok && used.MemoryUsed >= 0 {
-			return total, max(0, total-used.MemoryUsed)
+		if now, ok := m.dev.Measure(); ok && now.MemoryUsedBytes >= 0 {
+			return total, max(0, total-now.MemoryUsedBytes)
 		}
 		return total, max(0, total-m.used.Load())
 	}

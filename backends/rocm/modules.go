@@ -14,7 +14,6 @@ import (
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
-	"github.com/tenon-go/tenon/tensor"
 )
 
 //go:embed kernels
@@ -31,12 +30,13 @@ type kernelKey struct {
 	n      int
 }
 
-// modules are compiled when a program first needs them.
+// modules are compiled when a program that needs them is.
 type modules struct {
+	making  sync.Mutex // held by who compiles some, before mu
 	mu      sync.Mutex
 	all     map[kernelKey]hip.Function
 	loaded  []hip.Module
-	headers map[string]string
+	headers map[string]string // guarded by making
 }
 
 func (m *modules) init() { m.all = map[kernelKey]hip.Function{} }
@@ -94,57 +94,21 @@ func (k *kernelKey) unit() (source string, options []string, err error) {
 	return string(text), options, nil
 }
 
-// kernel returns a kernel that is compiled and loaded.
-func (s *session) kernel(key kernelKey) (hip.Function, error) {
-	m := &s.modules
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if f, ok := m.all[key]; ok {
-		return f, nil
-	}
-	if m.headers == nil {
-		h, err := headers()
-		if err != nil {
-			return 0, err
-		}
-		m.headers = h
-	}
-	code, err := s.dev.code(&key, m.headers)
-	if err != nil {
-		return 0, &kernelError{key.name, err}
-	}
-	var f hip.Function
-	err = s.with("loading kernel "+key.name, func() error {
-		mod, err := s.rt.Load(code)
-		if err != nil {
-			return err
-		}
-		m.loaded = append(m.loaded, mod)
-		f, err = s.rt.Function(mod, "tenon_"+key.name)
-		return err
-	})
-	if err != nil {
-		return 0, &kernelError{key.name, err}
-	}
-	m.all[key] = f
-	return f, nil
-}
-
 // kernelError says that a kernel does not compile or load.
 type kernelError struct {
-	kernel string
-	err    error
+	key kernelKey
+	err error
 }
 
 func (e *kernelError) Error() string { return e.err.Error() }
 func (e *kernelError) Unwrap() error { return e.err }
 
-// blame remembers a kernel that does not compile: from then on Supports refuses the op, and whoever plans again has it
-// elsewhere. Want of memory and a loss say nothing about the kernel.
-func (d *Device) blame(kind tensor.Kind, err error) {
+// blame remembers a kernel that does not compile: from then on Supports refuses the op, or Fuses the fusion, that what is, and whoever
+// plans again has it elsewhere. Want of memory and a loss say nothing about the kernel.
+func (d *Device) blame(what any, err error) {
 	var e *kernelError
 	if !errors.As(err, &e) || errors.Is(err, buffer.ErrNoMemory) || errors.Is(err, backends.ErrDeviceLost) {
 		return
 	}
-	d.broken.Store(kind, fmt.Sprintf("kernel %s does not compile (%v)", e.kernel, e.err))
+	d.broken.Store(what, fmt.Sprintf("kernel %s does not compile (%v)", e.key.name, e.err))
 }

@@ -26,12 +26,13 @@ type program struct {
 	nodes    []*tensor.Tensor
 	faults   int // slot, or -1
 
-	weight float64       // about what a run costs
-	took   time.Duration // of a run, or 0
-	begun  time.Time
-	value  uint64 // the number of the last run's last piece
-	waited bool   // for the last run
-	closed bool
+	weights []float64     // about what each launch costs
+	weight  float64       // and all of them
+	took    time.Duration // of a run, or 0
+	begun   time.Time
+	value   uint64 // the number of the last run's last piece
+	waited  bool   // for the last run
+	closed  bool
 }
 
 // piece is launches in a row, and the graph of them where the runtime has such.
@@ -42,6 +43,14 @@ type piece struct {
 
 // Compile records nodes.
 func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
+	if err := g.CheckGroups(); err != nil {
+		return nil, fmt.Errorf("rocm: %w", err)
+	}
+	for _, x := range g.Groups {
+		if err := d.Fuses(x.Fusion, g.Nodes[x.From:x.To]); err != nil {
+			return nil, err
+		}
+	}
 	for _, n := range g.Nodes {
 		if err := d.Supports(n); err != nil {
 			return nil, err
@@ -63,32 +72,57 @@ func (d *Device) Compile(g *backends.Subgraph) (backends.Program, error) {
 
 // record makes the launches of all nodes, and pieces of them.
 func (p *program) record(r *recorder) error {
-	for _, n := range r.graph.Nodes {
-		for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
-			if _, err := r.address(t); err != nil { // also of what a kernel would not touch
-				return err
-			}
+	nodes, groups := r.graph.Nodes, r.graph.Groups
+	for i := 0; i < len(nodes); {
+		before, to := len(r.steps), i+1
+		var err error
+		var what any = nodes[i].Op.Kind()
+		if len(groups) > 0 && groups[0].From == i {
+			to, what = groups[0].To, groups[0].Fusion
+			err = r.fused(groups[0])
+			groups = groups[1:]
+		} else {
+			err = r.node(nodes[i])
 		}
-		if n.Shape.Elems() == 0 {
-			continue
+		if err != nil {
+			return err
 		}
-		before := len(r.steps)
-		if err := kernels[n.Op.Kind()].record(r, n); err != nil {
-			r.s.dev.blame(n.Op.Kind(), err)
-			return fmt.Errorf("rocm: %v: %w", n, err)
+		cost := 0.0
+		for _, n := range nodes[i:to] {
+			cost += costOf(n)
 		}
-		for i := before; i < len(r.steps); i++ {
-			r.steps[i].weight = costOf(n) / float64(len(r.steps)-before)
+		for k := before; k < len(r.steps); k++ {
+			r.steps[k].weight, r.steps[k].what, r.steps[k].node = cost/float64(len(r.steps)-before), what, nodes[to-1]
 		}
+		i = to
 	}
 	p.bufs, p.nodes, p.faults = r.bufs, r.nodes, r.faults
 	if len(r.steps) == 0 {
 		return nil
 	}
+	if err := r.resolve(); err != nil {
+		return err
+	}
 	if err := p.memory(r); err != nil {
 		return err
 	}
 	return p.write(r.steps)
+}
+
+// node makes the launches of a node by itself.
+func (r *recorder) node(n *tensor.Tensor) error {
+	for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
+		if _, err := r.address(t); err != nil { // also of what a kernel would not touch
+			return err
+		}
+	}
+	if n.Shape.Elems() == 0 {
+		return nil
+	}
+	if err := kernels[n.Op.Kind()].record(r, n); err != nil {
+		return fmt.Errorf("rocm: %v: %w", n, err)
+	}
+	return nil
 }
 
 // memory allocates scratch memory, and puts its addresses into the parameters.
@@ -108,6 +142,9 @@ func (p *program) memory(r *recorder) error {
 			binary.LittleEndian.PutUint64(b, uint64(p.temp)+binary.LittleEndian.Uint64(b))
 		}
 	}
+	if c := r.counters; c.size > 0 {
+		return p.s.fill(p.temp+uintptr(c.at), 0, c.size)
+	}
 	return nil
 }
 
@@ -116,9 +153,10 @@ const maxPieces = 32
 
 // write makes launches of the steps, and cuts them into pieces.
 func (p *program) write(steps []step) error {
-	p.launches = make([]hip.Launch, len(steps))
+	p.launches, p.weights = make([]hip.Launch, len(steps)), make([]float64, len(steps))
 	for i := range steps {
 		st := &steps[i]
+		p.weights[i] = st.weight
 		p.weight += st.weight
 		params := make([]uint64, (len(st.params)+7)/8)
 		for k := range params {
@@ -128,14 +166,33 @@ func (p *program) write(steps []step) error {
 		}
 		p.launches[i] = hip.Launch{Kernel: st.kernel, Grid: st.grid, Block: st.block, Params: params}
 	}
-	each := max(p.s.dev.pieceCost(), p.weight/maxPieces)
+	p.cut(max(p.s.dev.pieceCost(), p.weight/maxPieces))
+	return p.capture()
+}
+
+// cut makes pieces of the launches that cost so much each.
+func (p *program) cut(each float64) {
+	p.pieces = nil
 	sum, from := 0.0, 0
-	for i := range steps {
-		if sum += steps[i].weight; sum >= each || i == len(steps)-1 {
+	for i, w := range p.weights {
+		if sum += w; sum >= each || i == len(p.weights)-1 {
 			p.pieces = append(p.pieces, piece{from: from, to: i + 1})
 			sum, from = 0, i+1
 		}
 	}
+}
+
+// refine cuts a program into more pieces that turned out to take much longer than costs say: on a slow card, or because it is many small
+// launches.
+func (p *program) refine() error {
+	want := min(maxPieces, len(p.launches), int(2*p.took/p.s.dev.slice()))
+	if want < 2*len(p.pieces) || !p.waited {
+		return nil
+	}
+	if err := p.s.with("cutting a program", p.freeGraphs); err != nil {
+		return err
+	}
+	p.cut(p.weight / float64(want))
 	return p.capture()
 }
 
@@ -211,6 +268,9 @@ func (p *program) Submit(ctx context.Context) error {
 	}
 	if len(p.pieces) == 0 {
 		return nil
+	}
+	if err := p.refine(); err != nil {
+		return err
 	}
 	p.begun, p.waited = time.Now(), false
 	group := p.group()
@@ -326,14 +386,20 @@ func (p *program) Close() error {
 
 // free frees what the device holds of the program.
 func (p *program) free() error {
-	var errs []error
-	for _, x := range p.pieces {
-		if x.graph != 0 {
-			errs = append(errs, p.s.rt.DestroyGraph(x.graph))
-		}
-	}
+	err := p.freeGraphs()
 	if p.temp != 0 {
-		errs = append(errs, p.s.rt.Free(p.temp))
+		err = errors.Join(err, p.s.rt.Free(p.temp))
+	}
+	return err
+}
+
+func (p *program) freeGraphs() error {
+	var errs []error
+	for i := range p.pieces {
+		if g := p.pieces[i].graph; g != 0 {
+			errs = append(errs, p.s.rt.DestroyGraph(g))
+			p.pieces[i].graph = 0
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -9,12 +9,15 @@ import (
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 )
 
-// One stream runs everything in order. Pieces of work are counted, and for each of the last few there is an event.
+// One stream runs everything in order. Pieces of work are counted, and for each of the last few there is an event. A copy or a fill
+// counts with what comes after it, and gets an event of its own only if somebody waits before: a token's inputs are a few small copies, and
+// each event costs as much as one of them.
 
 // eventRing is how many. Who waits for an older one waits for one that came later, which is not much later.
 const eventRing = 64
 
-// submit lets f give work to the stream, and returns its number. f gets Args of its own for the time.
+// submit lets f give work to the stream, and returns its number, for which there need not be an event yet. f gets Args of its own for the
+// time.
 func (s *session) submit(call string, f func(a *hip.Args) error) (uint64, error) {
 	s.queue.Lock()
 	defer s.queue.Unlock()
@@ -28,7 +31,8 @@ func (s *session) submit(call string, f func(a *hip.Args) error) (uint64, error)
 	if err := f(&s.args); err != nil {
 		return 0, s.failed(call, err)
 	}
-	return s.mark(call)
+	s.unmarked = true
+	return s.submitted.Load() + 1, nil
 }
 
 // mark counts what the stream has got. queue is locked and the device entered.
@@ -38,7 +42,26 @@ func (s *session) mark(call string) (uint64, error) {
 		return 0, s.failed(call, err)
 	}
 	s.submitted.Store(v)
+	s.unmarked = false
 	return v, nil
+}
+
+// marked sees to it that there is an event for work number v.
+func (s *session) marked(call string, v uint64) error {
+	if v <= s.submitted.Load() {
+		return nil
+	}
+	s.queue.Lock()
+	defer s.queue.Unlock()
+	if v <= s.submitted.Load() {
+		return nil
+	}
+	defer s.rt.Leave()
+	if err := s.rt.EnterQuick(&s.args, s.dev.phys.Index); err != nil {
+		return s.failed(call, err)
+	}
+	_, err := s.mark(call)
+	return err
 }
 
 const (
@@ -50,6 +73,9 @@ const (
 // wait waits until work number v is done. A cancelled ctx ends it early.
 func (s *session) wait(ctx context.Context, call string, v uint64) error {
 	begun := time.Now()
+	if err := s.marked(call, v); err != nil {
+		return err
+	}
 	for s.reached.Load() < v {
 		done, err := s.happened(v)
 		if err != nil {
@@ -94,5 +120,11 @@ func (s *session) reach(v uint64) {
 
 // settle waits for everything that was submitted.
 func (s *session) settle(call string) error {
-	return s.wait(context.Background(), call, s.submitted.Load())
+	s.queue.Lock()
+	v := s.submitted.Load()
+	if s.unmarked {
+		v++
+	}
+	s.queue.Unlock()
+	return s.wait(context.Background(), call, v)
 }

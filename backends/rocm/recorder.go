@@ -24,16 +24,26 @@ type recorder struct {
 
 	scratch int64 // bytes that are needed
 	faults  int   // slot for faults, or -1
+
+	kept   []kept // other forms of factors of products
+	spare  []area // scratch memory that held such
+	joined joined // what the last step multiplies
+	turned turned // what the last step turns
+
+	counters area // see counterArea
 }
 
 // step is a launch.
 type step struct {
-	kernel    hip.Function
+	key       kernelKey
+	kernel    hip.Function // once it is compiled
 	params    []byte
 	block     uint32
 	grid      [3]uint32
-	scratchAt []int   // offsets in params of addresses in scratch memory
-	weight    float64 // about what it costs; see costOf
+	scratchAt []int          // offsets in params of addresses in scratch memory
+	weight    float64        // about what it costs; see costOf
+	what      any            // the kind of op, or the fusion, that it is of
+	node      *tensor.Tensor // the last of them
 }
 
 // address returns where t begins, and notes its buffer. It is 0 for an absent tensor, and for one without elements.
@@ -74,6 +84,7 @@ type push struct {
 	r       *recorder
 	data    []byte
 	scratch []int
+	writes  []span
 	err     error
 }
 
@@ -82,40 +93,63 @@ func (r *recorder) push() *push { return &push{r: r} }
 // in adds the addresses of tensors that are read, 0 where one is absent.
 func (p *push) in(ts ...*tensor.Tensor) *push {
 	for _, t := range ts {
-		p.outAt(t, 0)
+		p.u64(p.address(t))
 	}
 	return p
 }
 
-// out adds the address of a tensor that is written.
+func (p *push) address(t *tensor.Tensor) uint64 {
+	a, err := p.r.address(t)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	return a
+}
+
+// out adds the address of a tensor that is written, 0 if it is absent.
 func (p *push) out(t *tensor.Tensor) *push { return p.outAt(t, 0) }
 
 // outAt is out for the part of t that begins at offset bytes.
 func (p *push) outAt(t *tensor.Tensor, offset int) *push {
-	a, err := p.r.address(t)
-	if err != nil && p.err == nil {
-		p.err = err
+	a := p.address(t)
+	if a != 0 {
+		p.writes = append(p.writes, span{a + uint64(offset), a + uint64(t.Bytes())})
 	}
 	return p.u64(a + uint64(offset))
 }
 
 // area is a piece of the program's scratch memory: it holds nothing from one submit to the next.
-type area struct{ at int64 }
+type area struct{ at, size int64 }
 
 // area reserves scratch memory for results between two launches, aligned as tensors are.
 func (r *recorder) area(size int64) area {
-	a := area{r.scratch}
+	a := area{r.scratch, size}
 	r.scratch += (size + alignment - 1) &^ (alignment - 1)
 	return a
 }
 
-// inArea adds the address of scratch memory that is read; outArea of such that is written.
-func (p *push) inArea(a area) *push {
-	p.scratch = append(p.scratch, len(p.data))
-	return p.u64(uint64(a.at))
+// maxCounters is how many counters there are.
+const maxCounters = 4096
+
+// counterArea returns scratch memory with counters for blocks of a launch, which are 0 between launches.
+func (r *recorder) counterArea() area {
+	if r.counters.size == 0 {
+		r.counters = r.area(4 * maxCounters)
+	}
+	return r.counters
 }
 
-func (p *push) outArea(a area) *push { return p.inArea(a) }
+// inArea adds the address of scratch memory that is read; outArea of such that is written.
+func (p *push) inArea(a area) *push  { return p.inAreaAt(a, 0) }
+func (p *push) outArea(a area) *push { return p.inAreaAt(a, 0) }
+
+// inAreaAt adds the address of a place in scratch memory that is read; outAreaAt of one that is written.
+func (p *push) inAreaAt(a area, offset int64) *push {
+	p.scratch = append(p.scratch, len(p.data))
+	return p.u64(uint64(a.at + offset))
+}
+
+func (p *push) outAreaAt(a area, offset int64) *push { return p.inAreaAt(a, offset) }
 
 // faults adds the address of the program's fault gate and, after it, the number that stands for n in it: see
 // fault in common.h. Only ops with indices need it.
@@ -133,8 +167,10 @@ func (p *push) faults(n *tensor.Tensor) *push {
 	return p.u32(uint32(len(p.r.nodes)-1), 0)
 }
 
-func (p *push) u64(v uint64) *push {
-	p.data = binary.LittleEndian.AppendUint64(p.data, v)
+func (p *push) u64(vs ...uint64) *push {
+	for _, v := range vs {
+		p.data = binary.LittleEndian.AppendUint64(p.data, v)
+	}
 	return p
 }
 
@@ -211,11 +247,20 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 	}
 	key := kernelKey{name: kernel, local: uint32(local), n: len(sp)}
 	copy(key.consts[:], sp)
-	f, err := r.s.kernel(key)
-	if err != nil {
+	r.steps = append(r.steps, step{key: key, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
+	r.overwritten(p.writes)
+	return nil
+}
+
+// instead has launch take the place of the last step, which it computes together with n.
+func (r *recorder) instead(n *tensor.Tensor, launch func() error) error {
+	old := r.steps[len(r.steps)-1]
+	r.steps = r.steps[:len(r.steps)-1]
+	if err := launch(); err != nil {
 		return err
 	}
-	r.steps = append(r.steps, step{kernel: f, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
+	st := &r.steps[len(r.steps)-1]
+	st.weight, st.what, st.node = old.weight+costOf(n), old.what, old.node
 	return nil
 }
 

@@ -2,11 +2,7 @@
 
 package rocm
 
-import (
-	"math"
-
-	"github.com/tenon-go/tenon/tensor"
-)
+import "github.com/tenon-go/tenon/tensor"
 
 // rowLocal returns the size of a group that computes a row of n elements.
 func (r *recorder) rowLocal(n int) int {
@@ -69,53 +65,6 @@ func recordSoftMax(r *recorder, n *tensor.Tensor) error {
 	p.f32(op.Scale, op.MaxBias).i(pow2(n.Shape[2]))
 	sp := spec{maskSpec(mask), flag(sinks != nil), flag(op.MaxBias > 0)}
 	return r.run("softmax", r.rowLocal(n.Shape[0]), nil, p.u32(sp...), groupList(n.Shape.Rows()))
-}
-
-func recordRoPE(r *recorder, n *tensor.Tensor) error {
-	op := n.Op.(tensor.RoPE)
-	x, pos, freq := n.Src[0], n.Src[1], src(n, 2)
-	pairs := int(op.Dims) / 2
-	if op.Mode == tensor.RoPEVision {
-		pairs = int(op.Dims)
-	}
-	// The exponent's first part has so few bits that its product with a pair's number is exact.
-	exponent := math.Log2(float64(op.Base)) * 2 / float64(op.Dims)
-	hi := float64(math.Float32frombits(math.Float32bits(float32(exponent)) &^ 0xfff))
-	stretch, size := float64(op.Scale), float64(op.YaRN.AttnFactor)
-	if stretch == 0 {
-		stretch = 1
-	}
-	if size == 0 {
-		size = 1
-	}
-	yarn := op.YaRN.ExtFactor != 0
-	low, ramp := 0.0, 1.0
-	if yarn {
-		low, ramp = yarnRamp(op)
-		if op.Scale != 0 {
-			size *= 1 + 0.1*math.Log(1/float64(op.Scale))
-		}
-	}
-	p := r.push().in(x, pos, freq).out(n).shape(n.Shape).strides(x).i(pairs).step(pos, 0).step(freq, 0)
-	p.f32(float32(hi), float32(exponent-hi), float32(stretch), op.YaRN.ExtFactor, float32(low), float32(ramp), float32(size))
-	sp := spec{uint32(n.Type), uint32(op.Mode), flag(yarn), flag(freq != nil), flag(op.Inverse)}
-	end := int32(0)
-	for _, s := range op.Sections {
-		end += s
-		sp = append(sp, uint32(max(end, 0)))
-	}
-	width := n.Shape[0] - pairs
-	return r.run("rope", elementGroup, nil, p.u32(sp...), r.linear(width*n.Shape.Rows(), elementGroup))
-}
-
-// yarnRamp returns where the pairs begin that are stretched in part, and over how many they go. Source: arXiv:2309.00071.
-func yarnRamp(op tensor.RoPE) (low, ramp float64) {
-	corner := func(turns float32) float64 {
-		return float64(op.Dims) * math.Log(float64(op.YaRN.OrigCtx)/(float64(turns)*2*math.Pi)) / (2 * math.Log(float64(op.Base)))
-	}
-	low = math.Max(0, math.Floor(corner(op.YaRN.BetaFast)))
-	high := math.Min(float64(op.Dims-1), math.Ceil(corner(op.YaRN.BetaSlow)))
-	return low, math.Max(0.001, high-low)
 }
 
 func recordSort(r *recorder, n *tensor.Tensor) error {

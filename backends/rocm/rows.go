@@ -48,19 +48,31 @@ func supportsSetRows(_ *Device, n *tensor.Tensor) string {
 	return ""
 }
 
+// lastRows finds out which of k rows in each plane of idx are the last that go to their place: with one row there is nothing to
+// find. Layers store by the same indices, so that it is kept.
+func (r *recorder) lastRows(idx *tensor.Tensor, k, in2, in3 int) (area, error) {
+	if k <= 1 {
+		return area{}, nil
+	}
+	count := k * in2 * in3
+	return r.keep(formLast, idx, 4*int64(count), func(to area) error {
+		p := r.push().in(idx).outArea(to).i(k, in2, in3).step(idx, 0, 1, 2).u32(uint32(idx.Type))
+		return r.run("set_rows_last", elementGroup, nil, p, r.linear(count, elementGroup))
+	})
+}
+
 func recordSetRows(r *recorder, n *tensor.Tensor) error {
 	x, idx := n.Src[1], n.Src[2]
 	if x.Shape.Elems() == 0 {
 		return nil
 	}
+	if done, err := r.setWithTurns(n); done || err != nil {
+		return err
+	}
 	k, in2, in3 := x.Shape[1], idx.Shape[1], idx.Shape[2]
-	var last area
-	if k > 1 {
-		last = r.area(4 * int64(k*in2*in3))
-		p := r.push().in(idx).outArea(last).i(k, in2, in3).step(idx, 0, 1, 2)
-		if err := r.run("set_rows_last", elementGroup, nil, p.u32(spec{uint32(idx.Type)}...), r.linear(k*in2*in3, elementGroup)); err != nil {
-			return err
-		}
+	last, err := r.lastRows(idx, k, in2, in3)
+	if err != nil {
+		return err
 	}
 	elems, _ := n.Type.Block()
 	width := n.Shape[0] / elems

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,68 @@ type deviceFacts struct {
 	PhysicalID  string   `json:"physicalID,omitempty"`
 	Driver      string   `json:"driver"`
 	Features    []string `json:"features"`
+
+	Now *readingFacts `json:"now,omitempty"` // nil where the card's management library is missing
+}
+
+// readingFacts is what a card measures of itself; what it does not tell is left out.
+type readingFacts struct {
+	PowerWatts         *float64 `json:"powerWatts,omitempty"`
+	TemperatureCelsius *float64 `json:"temperatureCelsius,omitempty"`
+	ProcessorMHz       *float64 `json:"processorMHz,omitempty"`
+	MemoryMHz          *float64 `json:"memoryMHz,omitempty"`
+	BusyPercent        *float64 `json:"busyPercent,omitempty"`
+	MemoryUsed         *float64 `json:"memoryUsedBytes,omitempty"` // by all processes
+}
+
+// readingOf asks a device's card.
+func readingOf(d backends.Device) *readingFacts {
+	m, ok := d.(backends.Meter)
+	if !ok {
+		return nil
+	}
+	r, ok := m.Measure()
+	if !ok {
+		return nil
+	}
+	known := func(v int64, per float64) *float64 {
+		if v < 0 {
+			return nil
+		}
+		x := float64(v) / per
+		return &x
+	}
+	return &readingFacts{
+		PowerWatts: known(r.PowerMicrowatts, 1e6), TemperatureCelsius: known(r.TemperatureMillicelsius, 1e3),
+		ProcessorMHz: known(r.ProcessorHertz, 1e6), MemoryMHz: known(r.MemoryHertz, 1e6),
+		BusyPercent: known(r.BusyPercent, 1), MemoryUsed: known(r.MemoryUsedBytes, 1),
+	}
+}
+
+// text writes a reading in a few words.
+func (r *readingFacts) text() string {
+	if r == nil {
+		return "unknown"
+	}
+	var all []string
+	for _, x := range []struct {
+		v      *float64
+		format string
+	}{
+		{r.PowerWatts, "%.0f W"},
+		{r.TemperatureCelsius, "%.0f °C"},
+		{r.ProcessorMHz, "%.0f MHz"},
+		{r.MemoryMHz, "memory %.0f MHz"},
+		{r.BusyPercent, "%.0f%% busy"},
+	} {
+		if x.v != nil {
+			all = append(all, fmt.Sprintf(x.format, *x.v))
+		}
+	}
+	if r.MemoryUsed != nil {
+		all = append(all, sizeText(int64(*r.MemoryUsed))+" in use")
+	}
+	return strings.Join(all, ", ")
 }
 
 func (a *app) devicesCommand() *cobra.Command {
@@ -60,7 +123,7 @@ func probeBackends() []backendFacts {
 			b.Devices = append(b.Devices, deviceFacts{
 				Name: info.Owner.Device, Kind: info.Kind.String(), Description: info.Description,
 				MemoryTotal: info.MemoryTotal, MemoryFree: info.MemoryFree, PhysicalID: info.PhysicalID,
-				Driver: info.Driver, Features: append([]string{}, info.Features...),
+				Driver: info.Driver, Features: append([]string{}, info.Features...), Now: readingOf(d),
 			})
 		}
 		facts = append(facts, b)
@@ -70,7 +133,19 @@ func probeBackends() []backendFacts {
 
 func (a *app) printDevices(facts []backendFacts) error {
 	t := newTable(a.stdout)
-	t.row("NAME", "KIND", "MEMORY", "FREE", "DRIVER", "FEATURES", "DESCRIPTION")
+	told := false // a column of its own where a card tells
+	for _, b := range facts {
+		for _, d := range b.Devices {
+			told = told || d.Now != nil
+		}
+	}
+	row := func(now string, cells ...any) {
+		if told {
+			cells = slices.Insert(cells, len(cells)-1, any(now))
+		}
+		t.row(cells...)
+	}
+	row("NOW", "NAME", "KIND", "MEMORY", "FREE", "DRIVER", "FEATURES", "DESCRIPTION")
 	cards := map[string]string{} // the first device of each
 	for _, b := range facts {
 		for _, d := range b.Devices {
@@ -83,7 +158,7 @@ func (a *app) printDevices(facts []backendFacts) error {
 				description += " (" + d.PhysicalID + ")"
 				cards[d.PhysicalID] = d.Name
 			}
-			t.row(d.Name, d.Kind, memoryText(d.MemoryTotal), memoryText(d.MemoryFree), d.Driver,
+			row(d.Now.text(), d.Name, d.Kind, memoryText(d.MemoryTotal), memoryText(d.MemoryFree), d.Driver,
 				strings.Join(d.Features, ", "), description)
 		}
 	}

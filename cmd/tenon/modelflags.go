@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -122,7 +123,7 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 		return nil, 0, err
 	}
 	bar := newProgress(a.stderr, "loading")
-	options = append(options, tenon.WithProgress(bar.set))
+	options = append(options, tenon.WithProgress(bar.set), tenon.WithCompileProgress(compileBar(a)))
 	start := time.Now()
 	options = append(options, more...)
 	var model *tenon.Model
@@ -133,6 +134,28 @@ func (m *modelFlags) open(a *app, more ...tenon.Option) (*tenon.Model, time.Dura
 	}
 	bar.clear()
 	return model, time.Since(start), fitHint(err)
+}
+
+// compileBar returns what shows kernels being compiled. A second device shows none while the first does.
+func compileBar(a *app) func(device string, done, total int) {
+	var mu sync.Mutex
+	var bar *progress
+	owner := ""
+	return func(device string, done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if bar == nil {
+			bar, owner = newProgress(a.stderr, "compiling for "+device), device
+			bar.unit = func(n int64) string { return plural(int(n), "kernel") }
+		}
+		if device != owner {
+			return
+		}
+		if bar.set(int64(done), int64(total)); done == total {
+			bar.clear()
+			bar = nil
+		}
+	}
 }
 
 // openGopher opens the model that comes with the command; drafted has its draft guess ahead, as far as

@@ -58,6 +58,7 @@ var rules = map[string]rule{
 	"internal/archtest":   {nil, ""},
 	"internal/cast":       {nil, ""},
 	"internal/frames":     {nil, ""},
+	"internal/hipemu":     {nil, ""},
 	"internal/mmap":       {nil, ""},
 	"internal/opsdoc":     {nil, ""}, // a test alone
 	"internal/testcorpus": {nil, ""},
@@ -90,7 +91,7 @@ var concrete = []string{"backends/cpu", "backends/vulkan", "backends/rocm", "bac
 var reachConcrete = append([]string{"", "bench", "models/gopher/train"}, concrete...)
 
 // testOnly are packages that only tests import.
-var testOnly = []string{"internal/testcorpus", "internal/tinymodel"}
+var testOnly = []string{"internal/hipemu", "internal/testcorpus", "internal/tinymodel"}
 
 // outside are the modules that the library may use besides Go's own. Each has a line in RATIONALE.md.
 var outside = []string{"golang.org/x/sys", "golang.org/x/text", "github.com/vulkan-go/vulkan", "github.com/ebitengine/purego"}

@@ -26,8 +26,14 @@ typedef long long i64;
 #define LANE (threadIdx.x % WAVE)
 
 // A kernel is a struct of its parameters with a method run. Its name is that of its file behind tenon_: a runtime has functions, too.
+// One that defines BUSY, before it includes this, wants so many waves to find room in a unit of the card at a time.
+#ifdef BUSY
+#define BOUNDS LOCAL, BUSY
+#else
+#define BOUNDS LOCAL
+#endif
 #define KERNEL(name) \
-	extern "C" __global__ void __launch_bounds__(LOCAL) tenon_##name(Params params) { params.run(); }
+	extern "C" __global__ void __launch_bounds__(BOUNDS) tenon_##name(Params params) { params.run(); }
 
 template <class T> FN T min_(T a, T b) { return b < a ? b : a; }
 template <class T> FN T max_(T a, T b) { return a < b ? b : a; }
@@ -90,8 +96,22 @@ FN void operator+=(vec4& a, vec4 b) { a = vec4(a.x + b.x, a.y + b.y, a.z + b.z, 
 FN void operator*=(vec4& a, float b) { a = a * b; }
 FN float dot(vec4 a, vec4 b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
 
-// Memory by address: each is one value where an address points.
-template <class T> struct At {
+// GLOBAL says of a pointer that it is none to shared memory: of one made of a number the compiler does not know, and it would wait
+// for both kinds at each load.
+#if defined(__AMDGCN__) && defined(__clang__)
+#define GLOBAL __attribute__((address_space(1)))
+#else
+#define GLOBAL
+#endif
+
+// Memory by address: each is one value where an address points. A class has to make do without GLOBAL, because it cannot be copied
+// out of it; a vector of the compiler's can.
+template <class T, bool isClass = __is_class(T)> struct At {
+	GLOBAL T& v;
+	FN explicit At(u64 at) : v(*(GLOBAL T*)at) {}
+};
+
+template <class T> struct At<T, true> {
 	T& v;
 	FN explicit At(u64 at) : v(*(T*)at) {}
 };
@@ -117,14 +137,34 @@ enum : u32 {
 FN u32 linearGroup() { return blockIdx.y * gridDim.x + blockIdx.x; }
 FN u32 linearIndex() { return linearGroup() * LOCAL + threadIdx.x; }
 
+// rowMove returns what another of the same 16 threads of a wave has: lane ^ 1, ^ 2, ^ 7 or ^ 15. Within rows of 16 registers are moved on
+// the way into an instruction (DPP), which takes a tenth of the time of a shuffle.
+#ifndef ROW_MOVE // a test aid may have one of its own
+#if defined(__AMDGCN__)
+#define ROW_MOVE(v, x) __builtin_amdgcn_update_dpp(0, v, x == 1 ? 0xb1 : x == 2 ? 0x4e : x == 7 ? 0x141 : 0x140, 15, 15, true)
+#else
+#define ROW_MOVE(v, x) __shfl_xor(v, x)
+#endif
+#endif
+
+template <int X> FN float rowMove(float v) { return __uint_as_float(u32(ROW_MOVE(int(__float_as_uint(v)), X))); }
+
 // waveSum adds up over a wave; each thread gets the sum. waveMax takes numbers: NaN must not come here.
 FN float waveSum(float v) {
-	for (u32 d = WAVE / 2; d > 0; d /= 2) v += __shfl_xor(v, int(d));
+	v += rowMove<1>(v);
+	v += rowMove<2>(v);
+	v += rowMove<7>(v);
+	v += rowMove<15>(v);
+	for (u32 d = 16; d < WAVE; d *= 2) v += __shfl_xor(v, int(d));
 	return v;
 }
 
 FN float waveMax(float v) {
-	for (u32 d = WAVE / 2; d > 0; d /= 2) v = max_(v, __shfl_xor(v, int(d)));
+	v = max_(v, rowMove<1>(v));
+	v = max_(v, rowMove<2>(v));
+	v = max_(v, rowMove<7>(v));
+	v = max_(v, rowMove<15>(v));
+	for (u32 d = 16; d < WAVE; d *= 2) v = max_(v, __shfl_xor(v, int(d)));
 	return v;
 }
 

@@ -1,6 +1,6 @@
 // GLU: Act(gate) * up.
 #include "common.h"
-#include "math.h"
+#include "gate.h"
 
 struct Params {
 	u64 gate, up, dst;
@@ -21,13 +21,7 @@ struct Params {
 			pg += offset(c, gs);
 			pu += offset(c, us);
 		}
-		float g = loadFloat(TYPE, pg), u = loadFloat(TYPE, pu), y;
-		if (OAI) {
-			if (g > limit) g = limit; // a NaN stays
-			if (u > limit) u = limit;
-			if (u < -limit) u = -limit;
-			y = g * sigmoid_(alpha * g) * (u + 1.0f);
-		} else y = func(FUNC, g) * u;
+		float y = gated(FUNC, OAI != 0, alpha, limit, loadFloat(TYPE, pg), loadFloat(TYPE, pu));
 		storeFloat(TYPE, dst + u64(i) * sizeOf(TYPE), y);
 	}
 };

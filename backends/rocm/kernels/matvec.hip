@@ -1,38 +1,45 @@
-// MatMul of quantized weights in packed rows with activations of eight bits: a wave has a row of a and COLS of b. A thread
-// takes 32 weights at a time, in words, and multiplies them four at a time.
-// constants: TA COLS
+// Matrix-vector products of block formats, which are read as they lie in files, by integers: b was rounded by round32. A thread has blocks
+// of 32 of each row.
+// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND TAIL
 #include "common.h"
-#include "weights.h"
+#include "blocks.h"
+#include "dot4.h"
+#include "matvec.h"
 
-struct Params {
-	u64 a, x, dst;
-	u32 m, n, units;   // rows of a, rows of b, and how many 32 they have
-	u32 groups, cols;  // of rows of a and of b
-	u32 b2, r2, r3;    // as in matmul
-	u32 as[4];
+struct Params : Product {
+	FN float multiply(const Block& w, Words4 x0, Words4 x1, Floats4 s) {
+		int lo = 0, hi = 0;
+		UNROLL for (u32 j = 0; j < 4; j++) {
+			lo = dot4(w.q[j], x0[j], lo);
+			hi = dot4(w.q[j + 4], x1[j], hi);
+		}
+		float y = s[0] * (oneScale(TA) ? w.d[0] * float(lo + hi) : w.d[0] * float(lo) + w.d[1] * float(hi));
+		if (zeroMin(TA)) return y;
+		return y + (oneScale(TA) ? w.m[0] * (s[1] + s[2]) : w.m[0] * s[1] + w.m[1] * s[2]);
+	}
 
-	FN void run() {
-		u32 g = linearGroup(), i = g % groups * WAVES + WAVE_ID, j = g / groups % cols * COLS, plane = g / groups / cols;
-		if (i >= m) return;
-		u32 p2 = plane % b2, p3 = plane / b2;
-		u64 row = a + u64(i) * as[1] + u64(p2 / r2) * as[2] + u64(p3 / r3) * as[3];
-		const Activation* acts = (const Activation*)x + (u64(plane) * n + j) * units;
-		float sum[COLS];
-		UNROLL for (u32 c = 0; c < COLS; c++) sum[c] = 0.0f;
-		for (u32 u = LANE; u < units; u += WAVE) {
-			Weights w;
-			load(row, u, w);
-			UNROLL for (u32 c = 0; c < COLS; c++) {
-				if (j + c >= n) break;
-				sum[c] += multiply(w, acts + u64(c) * units);
+	FN void sum(Work& work) {
+		u32 width = k / 32, step = SPLIT * WAVE;
+		for (u32 from = share() * WAVE + LANE; from < width; from += BLOCKS * step) {
+			Block w[BLOCKS * EACH];
+			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
+				u32 i = min_(from + u * step, width - 1);
+				UNROLL for (u32 r = 0; r < EACH; r++) w[u * EACH + r] = blockAt(TA, work.rows[r], i);
+			}
+			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
+				u32 i = from + u * step;
+				if (i >= width) break;
+				UNROLL for (u32 c = 0; c < COLS; c++) {
+					u64 at = xrow(work, c) * width + i;
+					Words4 x0 = U32x4(x + 32 * at).v, x1 = U32x4(x + 32 * at + 16).v;
+					Floats4 s = F32x4(scales + 16 * at).v;
+					UNROLL for (u32 r = 0; r < EACH; r++) work.sums[r * COLS + c] += multiply(w[u * EACH + r], x0, x1, s);
+				}
 			}
 		}
-		u64 to = dst + 4 * (u64(i) + u64(m) * (u64(j) + u64(n) * plane));
-		UNROLL for (u32 c = 0; c < COLS; c++) {
-			float s = waveSum(sum[c]);
-			if (LANE == 0 && j + c < n) F32(to + 4 * u64(c) * m).v = s;
-		}
 	}
+
+	FN void run() { multiplyRows(*this); }
 };
 
 KERNEL(matvec)

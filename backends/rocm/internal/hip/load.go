@@ -47,6 +47,7 @@ type functions struct {
 	hipGetDevicePropertiesR0600, hipGetDeviceProperties                                                  function // one of them
 	hipStreamBeginCapture, hipStreamEndCapture, hipGraphInstantiateWithFlags                             function // optional: graphs
 	hipGraphLaunch, hipGraphExecDestroy, hipGraphDestroy                                                 function
+	hipHostRegister, hipHostUnregister, hipHostGetDevicePointer                                          function // optional: import
 	hiprtcVersion, hiprtcCreateProgram, hiprtcDestroyProgram, hiprtcCompileProgram                       function
 	hiprtcGetProgramLogSize, hiprtcGetProgramLog, hiprtcGetCodeSize, hiprtcGetCode, hiprtcGetErrorString function
 }
@@ -80,7 +81,8 @@ func (f *functions) optional() []*function {
 		"hipGetDevicePropertiesR0600": &f.hipGetDevicePropertiesR0600, "hipGetDeviceProperties": &f.hipGetDeviceProperties,
 		"hipStreamBeginCapture": &f.hipStreamBeginCapture, "hipStreamEndCapture": &f.hipStreamEndCapture,
 		"hipGraphInstantiateWithFlags": &f.hipGraphInstantiateWithFlags, "hipGraphLaunch": &f.hipGraphLaunch,
-		"hipGraphExecDestroy": &f.hipGraphExecDestroy, "hipGraphDestroy": &f.hipGraphDestroy,
+		"hipGraphExecDestroy": &f.hipGraphExecDestroy, "hipGraphDestroy": &f.hipGraphDestroy, "hipHostRegister": &f.hipHostRegister,
+		"hipHostUnregister": &f.hipHostUnregister, "hipHostGetDevicePointer": &f.hipHostGetDevicePointer,
 	})
 }
 
@@ -93,13 +95,14 @@ func named(all map[string]*function) []*function {
 	return list
 }
 
-// folders are where ROCm's own packages put libraries that no loader is told of.
+// folders are where libraries may lie: where somebody says, where the loader looks, and where ROCm's own packages put what no loader is
+// told of.
 func folders() []string {
-	dirs := []string{""} // what the loader finds
+	var dirs []string
 	if root := os.Getenv("ROCM_PATH"); root != "" {
 		dirs = append(dirs, filepath.Join(root, "lib"))
 	}
-	return append(dirs, "/opt/rocm/lib")
+	return append(dirs, "", "/opt/rocm/lib")
 }
 
 // open opens a library by name, in the folders in turn.

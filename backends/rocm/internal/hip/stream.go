@@ -24,6 +24,8 @@ const (
 	captureRelaxed     = 2
 	copyDefault        = 4 // the runtime looks where addresses lie
 	hostMapped         = 2
+	registerMapped     = 2
+	registerReadOnly   = 8
 )
 
 // Malloc allocates memory of the entered device, and Free frees it.
@@ -45,6 +47,32 @@ func (r *Runtime) HostMalloc(n int64) (uintptr, error) {
 
 // HostFree frees what HostMalloc allocated.
 func (r *Runtime) HostFree(p uintptr) error { return r.call(&r.f.hipHostFree, p) }
+
+// CanRegister reports whether HostRegister is there.
+func (r *Runtime) CanRegister() bool {
+	return r.f.hipHostRegister.addr != 0 && r.f.hipHostUnregister.addr != 0 && r.f.hipHostGetDevicePointer.addr != 0
+}
+
+// HostRegister lets devices address memory of the host: whole pages, which stay where they are until HostUnregister. It returns the entered
+// device's address of them. Pages that may only be read are registered as such, where the driver knows that.
+func (r *Runtime) HostRegister(p unsafe.Pointer, n int64) (uintptr, error) {
+	err := r.call(&r.f.hipHostRegister, uintptr(p), uintptr(n), registerMapped)
+	if err != nil {
+		if r.call(&r.f.hipHostRegister, uintptr(p), uintptr(n), registerMapped|registerReadOnly) != nil {
+			return 0, err // what the usual way says
+		}
+	}
+	var at uintptr
+	if err := r.call(&r.f.hipHostGetDevicePointer, uintptr(unsafe.Pointer(&at)), uintptr(p), 0); err != nil {
+		return 0, errors.Join(err, r.HostUnregister(p))
+	}
+	return at, nil
+}
+
+// HostUnregister ends what HostRegister began.
+func (r *Runtime) HostUnregister(p unsafe.Pointer) error {
+	return r.call(&r.f.hipHostUnregister, uintptr(p))
+}
 
 // Copy copies on a stream, between memory of devices and of HostMalloc.
 func (r *Runtime) Copy(a *Args, s Stream, dst, src uintptr, n int64) error {
@@ -158,6 +186,9 @@ func (r *Runtime) Capture(a *Args, s Stream, launches []Launch) (Graph, error) {
 	}
 	var g uintptr
 	if err := r.call(&r.f.hipStreamEndCapture, uintptr(s), uintptr(unsafe.Pointer(&g))); err != nil || failed != nil {
+		if g != 0 {
+			err = errors.Join(err, r.call(&r.f.hipGraphDestroy, g))
+		}
 		return 0, errors.Join(failed, err)
 	}
 	var exec Graph

@@ -150,11 +150,56 @@ EXPORT int hipGraphLaunch(void *e, void *s) { return CU("cuGraphLaunch", (void *
 EXPORT int hipGraphExecDestroy(void *e) { return CU("cuGraphExecDestroy", (void *), e); }
 EXPORT int hipGraphDestroy(void *g) { return CU("cuGraphDestroy", (void *), g); }
 
-// The compiler. What HIP has without a header and NVRTC has otherwise is put before each source.
+// The compiler. What HIP has without a header and NVRTC has otherwise is put before each source, and so are forms of its own of what kernels
+// leave to an architecture: they are declared where kernels ask for them, "a test aid may have one of its own".
 static const char before[] =
     "#define __shfl_xor(v, m) __shfl_xor_sync(0xffffffffu, v, m)\n"
     "#define __shfl(v, l) __shfl_sync(0xffffffffu, v, l)\n"
     "#define DOT4(a, b, c) __dp4a(a, b, c)\n"
+    "#define FROM_HALF(h) shimFromHalf((unsigned short)(h))\n"
+    "#define TO_HALF(x) ((unsigned)shimToHalf(x))\n"
+    "#define PICK(hi, lo, w) __byte_perm(lo, hi, ((w) & 7u) | ((w) >> 4 & 0x70u) | ((w) >> 8 & 0x700u) | ((w) >> 12 & 0x7000u))\n"
+    "static __device__ inline float shimFromHalf(unsigned short h) {\n"
+    "\tfloat x;\n"
+    "\tasm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(x) : \"h\"(h));\n"
+    "\treturn x;\n"
+    "}\n"
+    "static __device__ inline unsigned short shimToHalf(float x) {\n"
+    "\tunsigned short h;\n"
+    "\tasm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(x));\n"
+    "\treturn h;\n"
+    "}\n"
+    "// Element (g, 2t..) of 16 by 16, with g = lane/4 and t = lane%4, is where PTX's mma.m16n8k16 has it.\n"
+    "static __device__ inline void shimMultiply(bool brain, float* c, const unsigned* a, unsigned b0, unsigned b1) {\n"
+    "\tif (brain) asm volatile(\"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\"\n"
+    "\t\t: \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3]) : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"r\"(b0), \"r\"(b1));\n"
+    "\telse asm volatile(\"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\"\n"
+    "\t\t: \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3]) : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"r\"(b0), \"r\"(b1));\n"
+    "}\n"
+    "#define MATRIX \\\n"
+    "\tconstexpr unsigned SUMS = 8; \\\n"
+    "\tstruct Factor { \\\n"
+    "\t\tunsigned w[4]; \\\n"
+    "\t\t__device__ inline void load(const unsigned* at, unsigned line) { \\\n"
+    "\t\t\tconst unsigned* p = at + threadIdx.x % 32 / 4 * line + threadIdx.x % 4; \\\n"
+    "\t\t\tw[0] = p[0]; \\\n"
+    "\t\t\tw[1] = p[8 * line]; \\\n"
+    "\t\t\tw[2] = p[4]; \\\n"
+    "\t\t\tw[3] = p[8 * line + 4]; \\\n"
+    "\t\t} \\\n"
+    "\t}; \\\n"
+    "\tstruct Sums { \\\n"
+    "\t\tfloat v[8]; \\\n"
+    "\t\t__device__ inline void zero() { \\\n"
+    "\t\t\tfor (int i = 0; i < 8; i++) v[i] = 0.0f; \\\n"
+    "\t\t} \\\n"
+    "\t\t__device__ inline unsigned row(unsigned i) const { return threadIdx.x % 32 / 4 + 8 * (i / 2 % 2); } \\\n"
+    "\t\t__device__ inline unsigned col(unsigned i) const { return threadIdx.x % 4 * 2 + i % 2 + 8 * (i / 4); } \\\n"
+    "\t\t__device__ inline void add(const Factor& x, const Factor& y) { \\\n"
+    "\t\t\tshimMultiply(BRAIN, v, x.w, y.w[0], y.w[2]); \\\n"
+    "\t\t\tshimMultiply(BRAIN, v + 4, x.w, y.w[1], y.w[3]); \\\n"
+    "\t\t} \\\n"
+    "\t};\n"
     "#line 1\n";
 
 EXPORT int hiprtcVersion(int *major, int *minor) { return RTC("nvrtcVersion", (int *, int *), major, minor); }

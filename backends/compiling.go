@@ -1,0 +1,10 @@
+package backends
+
+// KernelCompiler is a Device that compiles kernels when a Program that needs them is compiled: what no earlier process has kept may take
+// seconds.
+type KernelCompiler interface {
+	Device
+	// OnCompile has progress called while kernels are compiled, by one goroutine at a time: with 0 done first, and with total at the end.
+	// It takes the place of the one before; nil ends it.
+	OnCompile(progress func(done, total int))
+}

@@ -1,0 +1,205 @@
+//go:build linux && (amd64 || arm64) && (cgo || rocm)
+
+package rocm
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
+)
+
+// resolve finds the kernels of all launches, and compiles and loads those that are missing. What does not compile is remembered of
+// the ops that want it, all of them at once, so that who plans again need not do so for each.
+func (r *recorder) resolve() error {
+	failed, err := r.s.make(r.steps)
+	if err != nil {
+		return err
+	}
+	var first error
+	m := &r.s.modules
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range r.steps {
+		st := &r.steps[i]
+		if err := failed[st.key]; err != nil {
+			r.s.dev.blame(st.what, err)
+			if first == nil {
+				first = fmt.Errorf("rocm: %v: %w", st.node, err)
+			}
+		}
+		st.kernel = m.all[st.key]
+	}
+	return first
+}
+
+// missing lists the kernels of steps that are not loaded, each once.
+func (m *modules) missing(steps []step) []kernelKey {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var keys []kernelKey
+	seen := map[kernelKey]bool{}
+	for i := range steps {
+		key := steps[i].key
+		if _, ok := m.all[key]; !ok && !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// make compiles and loads what steps lack, and returns what went wrong with which kernels. One program at a time does so: another may
+// lack the same.
+func (s *session) make(steps []step) (failed map[kernelKey]error, err error) {
+	m := &s.modules
+	if len(m.missing(steps)) == 0 {
+		return nil, nil
+	}
+	m.making.Lock()
+	defer m.making.Unlock()
+	keys := m.missing(steps)
+	if m.headers == nil {
+		if m.headers, err = headers(); err != nil {
+			return nil, err
+		}
+	}
+	failed = map[kernelKey]error{}
+	codes := s.dev.codes(keys, m.headers, failed)
+	for i, key := range keys {
+		if codes[i] == nil {
+			continue
+		}
+		f, err := s.load(key, codes[i])
+		if err != nil {
+			failed[key] = &kernelError{key, err}
+			continue
+		}
+		m.mu.Lock()
+		m.all[key] = f
+		m.mu.Unlock()
+	}
+	return failed, s.alive("loading kernels")
+}
+
+// load loads a kernel's code.
+func (s *session) load(key kernelKey, code []byte) (f hip.Function, err error) {
+	err = s.with("loading kernel "+key.name, func() error {
+		mod, err := s.rt.Load(code)
+		if err != nil {
+			return err
+		}
+		s.modules.mu.Lock()
+		s.modules.loaded = append(s.modules.loaded, mod)
+		s.modules.mu.Unlock()
+		f, err = s.rt.Function(mod, "tenon_"+key.name)
+		return err
+	})
+	return f, err
+}
+
+// compilers returns how many kernels are compiled at a time. The compiler of version 5 is not safe for several threads; later ones are, by
+// locks around most of the work, so that a few threads gain what is outside of these. Sources: ROCm-CompilerSupport issues 27 and
+// 57, HIP issue 3826.
+func compilers(major int) int {
+	if major < 6 {
+		return 1
+	}
+	return min(4, runtime.GOMAXPROCS(0))
+}
+
+// codes returns the kernels' code, from the cache or compiled, and nil for those that failed.
+func (d *Device) codes(keys []kernelKey, headers map[string]string, failed map[kernelKey]error) [][]byte {
+	codes := make([][]byte, len(keys))
+	var fresh []int
+	for i := range keys {
+		u, err := d.unitOf(&keys[i], headers)
+		if err != nil {
+			failed[keys[i]] = &kernelError{keys[i], err}
+		} else if codes[i] = readCode(u.file); codes[i] == nil {
+			fresh = append(fresh, i)
+		}
+	}
+	var mu sync.Mutex // guards failed and done, and calls progress
+	done := 0
+	tell := func(i int, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed[keys[i]] = &kernelError{keys[i], err}
+		}
+		if done++; i < 0 {
+			done = 0
+		}
+		if f := d.progress.Load(); f != nil && *f != nil && len(fresh) > 0 {
+			(*f)(done, len(fresh))
+		}
+	}
+	tell(-1, nil)
+	next := make(chan int)
+	var all sync.WaitGroup
+	for range min(compilers(d.rt.Major), len(fresh)) {
+		all.Go(func() {
+			for i := range next {
+				var err error
+				codes[i], err = d.code(&keys[i], headers)
+				tell(i, err)
+			}
+		})
+	}
+	for _, i := range fresh {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+	return codes
+}
+
+// OnCompile has progress called while kernels are compiled: that takes some seconds when a model first runs on a card. It is called by one
+// goroutine at a time, with 0 done first.
+func (d *Device) OnCompile(progress func(done, total int)) { d.progress.Store(&progress) }
+
+var _ backends.KernelCompiler = (*Device)(nil)
+
+// unit is a kernel's source with its options, and where its code is kept.
+type unit struct {
+	source  string
+	options []string
+	file    string // or ""
+}
+
+func (d *Device) unitOf(key *kernelKey, headers map[string]string) (u unit, err error) {
+	if u.source, u.options, err = key.unit(); err == nil {
+		u.file = d.cacheFile(key.name, u.source, headers, u.options)
+	}
+	return u, err
+}
+
+// code compiles a kernel for the device, and keeps it in the cache.
+func (d *Device) code(key *kernelKey, headers map[string]string) ([]byte, error) {
+	u, err := d.unitOf(key, headers)
+	if err != nil {
+		return nil, err
+	}
+	code, err := compile(d.rt, key.name, u.source, headers, d.phys.Arch, u.options)
+	if err != nil {
+		return nil, err
+	}
+	if len(code) == 0 {
+		return nil, errors.New("rocm: the compiler returned no code")
+	}
+	writeCode(u.file, code)
+	return code, nil
+}
+
+// compile compiles a source.
+func compile(rt *hip.Runtime, name, source string, headers map[string]string, arch string, options []string) ([]byte, error) {
+	code, err := rt.Compile(name+".hip", source, headers, arch, options)
+	if err != nil {
+		return nil, fmt.Errorf("rocm: %w", err)
+	}
+	return code, nil
+}

@@ -1,0 +1,177 @@
+// Products for many rows of b by matrices of halves, or of BF16 if weights are, with sums in F32: tiles of BM rows of a, decoded on the way into shared memory, by BN
+// rows of b, which halve_rows has converted. What comes next is loaded into registers while a tile is multiplied, and a wave has WM by WN
+// of the result.
+// constants: TA FORM BM BN WM WN
+#include "common.h"
+#include "blocks.h"
+#define BRAIN (TA == 30u) // T_BF16
+#include "matrix.h"
+
+constexpr u32 BK = 64, LINE = BK / 2 + 4;      // words of a row in shared memory: rows begin in different banks
+constexpr u32 CM = WM / 16, CN = WN / 16;
+constexpr u32 A_BLOCKS = BM * BK / 32 / LOCAL; // of quantized weights, in a thread
+constexpr u32 A_WORDS = BM * BK / 8 / LOCAL;   // of 16 bytes of halves
+constexpr u32 B_WORDS = BN * BK / 8 / LOCAL;
+constexpr bool HALVES = TA == T_F16 || TA == T_BF16; // weights lie as they are multiplied
+static_assert(A_BLOCKS * LOCAL * 32 == BM * BK && B_WORDS * LOCAL * 8 == BN * BK, "threads share tiles evenly");
+
+static __shared__ Words4 sa[BM * LINE / 4], sb[BN * LINE / 4];
+static __shared__ u32 slotOf[BN]; // which row of the result each of a tile is
+static __shared__ float scaleOf[BN];
+
+// Tile is what a thread has loaded, and where from.
+struct Tile {
+	Block a[HALVES ? 1 : A_BLOCKS];
+	Words4 halves[HALVES ? A_WORDS : 1];
+	Words4 b[B_WORDS];
+	u64 arow[HALVES ? A_WORDS : A_BLOCKS], brow[B_WORDS];
+};
+
+struct Params {
+	u64 slots, tiles; // of experts: see group_ids; otherwise 0
+	u64 a, x, scales, add, dst;
+	u32 m, n, k, kp;  // kp: halves in a row of x
+	u32 groups, cols; // tiles of rows of a and of b
+	u32 as1, as2;
+	u32 used, bused, addStep;
+	u32 splits, each; // blocks that share the length of rows, and how much of it each has: dst is then for sum_splits
+
+	// load reads the tile at k into registers.
+	FN void load(Tile& t, u32 at) const {
+		u32 lid = threadIdx.x;
+		if (HALVES) {
+			UNROLL for (u32 i = 0; i < A_WORDS; i++) {
+				u32 c = at + (lid + i * LOCAL) % (BK / 8) * 8;
+				t.halves[i] = words4(0, 0, 0, 0);
+				if (c < k) t.halves[i] = U32x4(t.arow[i] + 2 * u64(c)).v;
+			}
+		} else {
+			UNROLL for (u32 i = 0; i < A_BLOCKS; i++) {
+				u32 c = at / 32 + (lid + i * LOCAL) % (BK / 32);
+				t.a[i] = blockAt(TA, t.arow[i], min_(c, k / 32 - 1));
+				if (c >= k / 32) {
+					t.a[i].d[0] = t.a[i].d[1] = t.a[i].m[0] = t.a[i].m[1] = 0.0f;
+				}
+			}
+		}
+		UNROLL for (u32 i = 0; i < B_WORDS; i++) t.b[i] = U32x4(t.brow[i] + 2 * u64(at)).v;
+	}
+
+	// store decodes the registers into shared memory.
+	FN void store(const Tile& t) const {
+		u32 lid = threadIdx.x;
+		if (HALVES) {
+			UNROLL for (u32 i = 0; i < A_WORDS; i++) {
+				u32 w = lid + i * LOCAL;
+				sa[w / (BK / 8) * (LINE / 4) + w % (BK / 8)] = t.halves[i];
+			}
+		} else {
+			UNROLL for (u32 i = 0; i < A_BLOCKS; i++) {
+				u32 w = lid + i * LOCAL;
+				UNROLL for (u32 j = 0; j < 4; j++) sa[w / (BK / 32) * (LINE / 4) + w % (BK / 32) * 4 + j] = decode(t.a[i], j);
+			}
+		}
+		UNROLL for (u32 i = 0; i < B_WORDS; i++) {
+			u32 w = lid + i * LOCAL;
+			sb[w / (BK / 8) * (LINE / 4) + w % (BK / 8)] = t.b[i];
+		}
+	}
+
+	// decode returns eight weights of a block.
+	FN Words4 decode(const Block& b, u32 eight) const {
+		Words4 to;
+		UNROLL for (u32 h = 0; h < 2; h++) {
+			u32 q = b.q[2 * eight + h];
+			float d = b.d[oneScale(TA) ? 0 : eight / 2], m = zeroMin(TA) ? 0.0f : b.m[oneScale(TA) ? 0 : eight / 2], v[4];
+			UNROLL for (u32 j = 0; j < 4; j++) {
+				float c = signedBytes(TA) ? float(int(q << (24 - 8 * j)) >> 24) : float(q >> (8 * j) & 255u);
+				v[j] = zeroMin(TA) ? d * c : fmaf(d, c, m);
+			}
+			to[2 * h] = halves(v[0], v[1]);
+			to[2 * h + 1] = halves(v[2], v[3]);
+		}
+		return to;
+	}
+
+	FN u32 slot(u32 j) const { return slots != 0 ? U32(slots + 4 * u64(j)).v : j; }
+
+	// xrow returns the row of x for row j of the product.
+	FN u32 xrow(u32 j) const {
+		u32 r = slot(j);
+		return slots != 0 ? r / used * bused + r % used % bused : r;
+	}
+
+	// begin finds a tile's rows.
+	FN void begin(Tile& t, u64 pa, u32 tm, u32 first, u32 count) const {
+		u32 lid = threadIdx.x;
+		constexpr u32 pieces = HALVES ? BK / 8 : BK / 32; // of a row of a
+		UNROLL for (u32 i = 0; i < (HALVES ? A_WORDS : A_BLOCKS); i++) {
+			t.arow[i] = pa + u64(min_(tm * BM + (lid + i * LOCAL) / pieces, m - 1)) * as1;
+		}
+		UNROLL for (u32 i = 0; i < B_WORDS; i++) {
+			u32 w = lid + i * LOCAL;
+			t.brow[i] = x + 2 * (u64(xrow(first + min_(w / (BK / 8), count - 1))) * kp + w % (BK / 8) * 8);
+		}
+		for (u32 c = lid; c < BN; c += LOCAL) {
+			u32 j = first + min_(c, count - 1);
+			slotOf[c] = slot(j);
+			scaleOf[c] = F32(scales + 4 * u64(xrow(j))).v;
+		}
+	}
+
+	FN void run() {
+		u32 g = linearGroup(), tn = g % cols, tm = g / cols % groups, split = g / cols / groups;
+		u32 first = tn * BN, count = min_(BN, n - first), from = split * each, to = min_(k, from + each);
+		if (split >= splits) return;
+		u64 pa = a;
+		if (slots != 0) {
+			u64 t = tiles + 12 * u64(tn);
+			count = U32(t + 8).v;
+			if (count == 0) return;
+			pa += u64(U32(t).v) * as2;
+			first = U32(t + 4).v;
+		}
+		Tile t;
+		begin(t, pa, tm, first, count);
+		Sums sums[CM * CN];
+		UNROLL for (u32 i = 0; i < CM * CN; i++) sums[i].zero();
+		u32 wm = WAVE_ID % (BM / WM) * WM, wn = WAVE_ID / (BM / WM) * WN;
+		load(t, from);
+		for (u32 at = from; at < to; at += BK) {
+			__syncthreads();
+			store(t);
+			__syncthreads();
+			if (at + BK < to) load(t, at + BK);
+			UNROLL for (u32 s = 0; s < BK / 2; s += 8) {
+				Factor fa[CM];
+				UNROLL for (u32 i = 0; i < CM; i++) fa[i].load((const u32*)sa + (wm + i * 16) * LINE + s, LINE);
+				UNROLL for (u32 j = 0; j < CN; j++) {
+					Factor fb;
+					fb.load((const u32*)sb + (wn + j * 16) * LINE + s, LINE);
+					UNROLL for (u32 i = 0; i < CM; i++) sums[i * CN + j].add(fb, fa[i]);
+				}
+			}
+		}
+		UNROLL for (u32 j = 0; j < CN; j++) {
+			UNROLL for (u32 i = 0; i < CM; i++) end(sums[i * CN + j], tm * BM + wm + i * 16, wn + j * 16, count, split);
+		}
+	}
+
+	// end stores a matrix of the result. Its columns are rows of a.
+	FN void end(const Sums& s, u32 r0, u32 c0, u32 count, u32 split) const {
+		UNROLL for (u32 e = 0; e < SUMS; e++) {
+			u32 r = r0 + s.col(e), c = c0 + s.row(e);
+			if (r >= m || c >= count) continue;
+			u32 to = slotOf[c];
+			if (splits > 1) {
+				F32(dst + 4 * (u64(r) + u64(m) * (to + n * split))).v = s.v[e];
+				continue;
+			}
+			float y = s.v[e] * scaleOf[c];
+			if (add != 0) y += F32(add + u64(to) * addStep + 4 * u64(r)).v;
+			F32(dst + 4 * (u64(r) + u64(m) * to)).v = y;
+		}
+	}
+};
+
+KERNEL(matmul_halves)

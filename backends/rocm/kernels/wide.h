@@ -1,0 +1,55 @@
+#pragma once
+// Memory in words of 16 bytes, and halves two in a word. A thread asks for as much as it can before it uses any of it: what a card's
+// memory gives is what is under way at a time.
+
+#if defined(__AMDGCN__)
+typedef u32 Words4 __attribute__((vector_size(16)));
+typedef float Floats4 __attribute__((vector_size(16)));
+#else
+template <class T> struct alignas(16) Four {
+	T v[4];
+	FN T operator[](u32 i) const { return v[i]; }
+	FN T& operator[](u32 i) { return v[i]; }
+};
+typedef Four<u32> Words4;
+typedef Four<float> Floats4;
+#endif
+
+FN Words4 words4(u32 a, u32 b, u32 c, u32 d) {
+	Words4 w;
+	w[0] = a;
+	w[1] = b;
+	w[2] = c;
+	w[3] = d;
+	return w;
+}
+
+FN Floats4 floats4(float a, float b, float c, float d) {
+	Floats4 f;
+	f[0] = a;
+	f[1] = b;
+	f[2] = c;
+	f[3] = d;
+	return f;
+}
+
+typedef At<Words4> U32x4;
+typedef At<Floats4> F32x4;
+
+// Conversions of halves by instructions. They are those of fromF16 and toF16 but for the bits of a NaN.
+#ifndef FROM_HALF // a test aid may have some of its own
+#if defined(__AMDGCN__)
+#define FROM_HALF(h) float(__builtin_bit_cast(_Float16, u16(h)))
+#define TO_HALF(x) u32(__builtin_bit_cast(u16, _Float16(x)))
+#else
+#define FROM_HALF(h) fromF16(h)
+#define TO_HALF(x) toF16(x)
+#endif
+#endif
+
+FN float lowHalf(u32 w) { return FROM_HALF(w & 0xffffu); }
+FN float highHalf(u32 w) { return FROM_HALF(w >> 16); }
+FN u32 halves(float lo, float hi) { return TO_HALF(lo) | TO_HALF(hi) << 16; }
+
+// shift2 returns the upper half of lo and the lower of hi if odd, and lo otherwise: words at an even address from aligned ones.
+FN u32 shift2(u32 lo, u32 hi, u32 odd) { return u32((u64(hi) << 32 | lo) >> (16 * odd)); }
