@@ -83,7 +83,7 @@ rocm:
 		GOOS=$${p%/*} GOARCH=$${p#*/} go vet -tags rocm ./backends/rocm/... ./internal/hipemu . ./models/gopher ./cmd/tenon || exit 1; \
 		GOOS=$${p%/*} GOARCH=$${p#*/} go build -tags rocm -o /dev/null ./cmd/tenon || exit 1; \
 	done
-	TENON_CORPUS= go test -tags rocm ./backends/rocm/...
+	go test -tags rocm ./backends/rocm/...
 	go test -tags rocm -run ROCm . ./models/gopher ./cmd/tenon
 
 # The tests of what depends on the processor, as arm64 runs them, in qemu-user where this is another one.

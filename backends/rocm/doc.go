@@ -16,6 +16,17 @@
 //
 // AMD's management library is asked for power, temperature, clocks and memory in use where it is there (backends.Meter).
 //
+// # Products
+//
+// Up to 8 rows of b are for matvec, by integers, or matvec_f, in F32: weights are read as they lie in the file, and what limits is memory
+// (matvec.h). More are for matmul_halves, by tiles and the architecture's instructions for matrices (matrix.h has their forms,
+// matrix.go which architecture has which), or matmul_tile in F32, which is Exact's; rows of a MatMulID are grouped by expert before.
+// matmul and matmul_id take whatever is left: any strides and alignment.
+//
+// What a kernel makes of b first is kept for other products of it (kept.go). Nodes are fused as fusion.go says, and besides products of one b,
+// and rows that turn by the same angles, are parts of one launch (joined in matvec.go, turned in rope.go): one launch after the other
+// leaves a card idle, for a token of a small model longer than it computes.
+//
 // # How a kernel is added
 //
 //  1. kernels/NAME.hip: a struct Params with a method run, and KERNEL(NAME). The fields are what the record function pushes, in
@@ -27,9 +38,15 @@
 //     p := r.push().in(a, b).out(n).i(count).strides(a)
 //     return r.run("name", 256, nil, p, r.linear(count, 256))
 //
-//  3. A line in the table of kernels.go, with what it supports, and one in compiledKernels if it has constants, so that CI compiles it.
+//     Every address that is written goes through out or outArea: what was made of it before is forgotten then.
 //
-// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is). Then
-// the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the emulator
-// of testdata/emulator.
+//  3. A line in the table of kernels.go, with what it supports, or in that of fusion.go for several nodes (see backends.Fuser), and one in
+//     compiledKernels if it has constants, so that CI compiles it.
+//
+// What an instruction of some architectures does has a macro with a form by hand, as DOT4 in dot4.h: an architecture that lacks it, and
+// test aids, then compute the same.
+//
+// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is).
+// Then the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the
+// emulator of testdata/emulator.
 package rocm

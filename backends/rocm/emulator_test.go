@@ -52,7 +52,7 @@ var waves = map[string]string{"wave 32": "gfx1030", "wave 64": "gfx90a:sramecc+:
 var inWaves = regexp.MustCompile(`^(MatMul|MatMulID|FlashAttn|RMSNorm|LayerNorm|L2Norm|SumRows|SoftMax|ArgMax|GatedDeltaNet)/`)
 
 // TestEmulated is the conformance suite, on both kinds of card. Where the emulator is demanded it is whole with waves of 32, and with waves of
-// 64 it has the ops that depend on them and every other chapter; TENON_DEMAND_HIPEMU=all leaves nothing out.
+// 64 it has the ops that depend on them and what is fused; TENON_DEMAND_HIPEMU=all leaves nothing out.
 func TestEmulated(t *testing.T) {
 	for name, arch := range waves {
 		t.Run(name, func(t *testing.T) {
@@ -63,12 +63,10 @@ func TestEmulated(t *testing.T) {
 				opt.Chapters = []string{conformance.ChapterBuffers, conformance.ChapterPrograms, conformance.ChapterFaults}
 				t.Logf("without %s only chapters %v", hipemu.Demand, opt.Chapters)
 			case name != "wave 32" && !hipemu.All():
-				opt.Chapters = slices.DeleteFunc(conformance.Chapters(), func(c string) bool {
-					return c == conformance.ChapterOps || c == conformance.ChapterCorpus
-				})
+				opt.Chapters = []string{conformance.ChapterFusion}
 				conformance.Test(t, func() (backends.Device, error) { return d, nil }, opt)
 				opt = conformance.Options{Chapters: []string{conformance.ChapterOps}, Filter: inWaves}
-				t.Logf("of the ops only %v: %s=all runs all", inWaves, hipemu.Demand)
+				t.Logf("only chapter %s and of the ops %v: %s=all runs all", conformance.ChapterFusion, inWaves, hipemu.Demand)
 			}
 			conformance.Test(t, func() (backends.Device, error) { return d, nil }, opt)
 		})

@@ -106,6 +106,11 @@ func recordNormMul(r *recorder, n []*tensor.Tensor) error {
 		x, b = sum.Src[0], sum.Src[1]
 		add = 1 + uint32(b.Type)
 	}
+	if len(n) == 2 && rounds(x, nil, w) {
+		if done, err := r.tail(x, normTail{norm, w, mul}); done || err != nil {
+			return err
+		}
+	}
 	if rounds(x, b, w) {
 		return r.normRound(norm, x, b, sum, w, mul)
 	}

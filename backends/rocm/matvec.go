@@ -147,50 +147,46 @@ func (x factor) in(ps *push) *push {
 	return ps.in(x.b).u64(0)
 }
 
-// joined are products of one factor that the last step computes: more of them may join it.
+// joined is what the last step multiplies, if more products of the same factor may join it.
 type joined struct {
-	kernel string
-	x      factor
-	parts  []*product
-	step   int // its number, from 1 on
+	vecLaunch
+	step int // its number, from 1 on
 }
 
 // maxParts is MAX_PARTS of matvec.h.
 const maxParts = 3
 
-// join returns the products that the last step computes, if p can join them: then that step is taken back.
-func (r *recorder) join(p *product, kernel string, x factor) ([]*product, float64, error) {
+// join returns the products that the last step computes, if p can join them.
+func (r *recorder) join(p *product, kernel string, x factor) ([]*product, error) {
 	j := &r.joined
 	if j.step != len(r.steps) || j.step == 0 || j.kernel != kernel || j.x != x || len(j.parts) == maxParts || p.ids != nil || p.a2 != nil {
-		return nil, 0, nil
+		return nil, nil
 	}
 	to, err := r.spanOf(p.n)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	added, err := r.spanOf(p.addend)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	for _, q := range j.parts {
 		if q.a.Type != p.a.Type || q.a.Stride[1] != p.a.Stride[1] || addStepOf(q.addend) != addStepOf(p.addend) {
-			return nil, 0, nil
+			return nil, nil
 		}
 		dst, err := r.spanOf(q.n)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		add, err := r.spanOf(q.addend)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		if to.meets(add) || added.meets(dst) { // one of them must come first
-			return nil, 0, nil
+			return nil, nil
 		}
 	}
-	weight := r.steps[len(r.steps)-1].weight
-	r.steps = r.steps[:len(r.steps)-1]
-	return j.parts, weight, nil
+	return j.parts, nil
 }
 
 // spanOf returns where t lies, nowhere if it is absent.
@@ -212,7 +208,7 @@ func (r *recorder) recordMatVec(p *product) error {
 	if err != nil {
 		return err
 	}
-	others, weight, err := r.join(p, kernel, x)
+	others, err := r.join(p, kernel, x)
 	if err != nil {
 		return err
 	}
@@ -227,43 +223,81 @@ func (r *recorder) recordMatVec(p *product) error {
 		t.split, t.waves = 1, 512/r.s.dev.phys.Wave
 		t.passes = roundsGate / (t.rows * t.waves)
 	}
-	if err := r.matVecs(parts, kernel, x, t, gates); err != nil {
-		return err
-	}
+	l := vecLaunch{parts, kernel, x, t, gates, nil}
 	if len(others) > 0 {
-		r.steps[len(r.steps)-1].weight = weight + costOf(p.n)
+		err = r.instead(p.n, func() error { return r.matVecs(&l) })
+	} else {
+		err = r.matVecs(&l)
 	}
-	if p.ids == nil && p.a2 == nil {
-		r.joined = joined{kernel, x, parts, len(r.steps)}
+	if err == nil && p.ids == nil && p.a2 == nil {
+		r.joined = joined{l, len(r.steps)}
 	}
-	return nil
+	return err
 }
 
-// matVecs adds the launch for products of one factor.
-func (r *recorder) matVecs(parts []*product, kernel string, x factor, t vecTile, gates bool) error {
-	p, groups := parts[0], 0
+// vecLaunch is a launch for products of one factor.
+type vecLaunch struct {
+	parts  []*product
+	kernel string
+	x      factor
+	tile   vecTile
+	gates  bool      // the result of a gate is rounded
+	tail   *normTail // or nil
+}
+
+// normTail is RMSNorm of a product's result, times a gain: the last block to be done computes it.
+type normTail struct {
+	norm, gain, dst *tensor.Tensor
+}
+
+// maxTail is how long a row may be that a block holds in registers.
+const maxTail = 8192
+
+// tail gives the last step a tail if that computes x, and reports whether it could.
+func (r *recorder) tail(x *tensor.Tensor, t normTail) (bool, error) {
+	j := &r.joined
+	if j.step == 0 || j.step != len(r.steps) || len(j.parts) != 1 || j.kernel != "matvec" {
+		return false, nil
+	}
+	p := j.parts[0]
+	if p.n != x.Root() || p.columns() != 1 || x.Shape != tensor.MakeShape(p.n.Shape[0]) || !x.Contiguous() || !t.dst.Contiguous() ||
+		x.Shape[0]%32 != 0 || x.Shape[0] > maxTail {
+		return false, nil
+	}
+	l := j.vecLaunch
+	l.tail = &t
+	r.joined = joined{} // nothing joins it any more
+	return true, r.instead(t.dst, func() error { return r.matVecs(&l) })
+}
+
+// matVecs adds a launch.
+func (r *recorder) matVecs(l *vecLaunch) error {
+	p, t, wave, groups := l.parts[0], l.tile, r.s.dev.phys.Wave, 0
 	ps := r.push()
 	for i := range maxParts {
-		if i >= len(parts) {
-			ps.u64(0).u64(0).u64(0).i(0, 0)
+		if i >= len(l.parts) {
+			ps.u64(0, 0, 0).i(0, 0)
 			continue
 		}
-		n := parts[i].n
-		own := ceilDiv(n.Shape[0], t.rows*t.waves/t.split*t.passes)
-		ps.in(parts[i].a, parts[i].addend).out(n).i(n.Shape[0], own)
+		q := l.parts[i]
+		own := ceilDiv(q.n.Shape[0], t.rows*t.waves/t.split*t.passes)
+		ps.in(q.a, q.addend).out(q.n).i(q.n.Shape[0], own)
 		groups += own
 	}
-	x.in(ps.in(p.a2)).in(p.ids)
+	l.x.in(ps.in(p.a2)).in(p.ids)
 	if p.ids != nil {
 		ps.faults(p.n)
 	} else {
 		ps.u64(0).u32(0, 0)
 	}
 	var round *rounding
-	if gates {
+	switch {
+	case l.gates:
 		round = r.roundTo(ps, p.n)
-	} else {
-		ps.u64(0).u64(0)
+	case l.tail != nil:
+		round = r.roundTo(ps, l.tail.dst)
+	default:
+		ps.u64(0, 0)
 	}
 	ps.i(p.columns(), p.a.Shape[0], p.a.Stride[1], p.b.Stride[1], addStepOf(p.addend), groups, t.passes)
 	if p.ids != nil {
@@ -271,9 +305,19 @@ func (r *recorder) matVecs(parts []*product, kernel string, x factor, t vecTile,
 	} else {
 		ps.i(0, 0, 0, 0, 0, 0)
 	}
-	ps.u32(uint32(p.glu.Act), flag(p.glu.OAI)).f32(p.glu.Alpha, p.glu.Limit)
-	sp := spec{uint32(p.a.Type), uint32(t.cols), uint32(t.rows), flag(p.a2 != nil), uint32(t.blocks), uint32(t.split), flag(round != nil)}
-	if err := r.run(kernel, t.waves*r.s.dev.phys.Wave, sp, ps, groupList(groups*ceilDiv(p.columns(), t.cols))); err != nil {
+	ps.u32(uint32(p.glu.Act), flag(p.glu.OAI)).f32(p.glu.Alpha, p.glu.Limit).u32(0)
+	fours := 0
+	if l.tail != nil {
+		ps.in(l.tail.gain).out(l.tail.dst).outArea(r.counterArea()).f32(l.tail.norm.Op.(tensor.RMSNorm).Eps).u32(0)
+		fours = ceilDiv(p.n.Shape[0]/4, t.waves*wave)
+	} else {
+		ps.u64(0, 0, 0).u32(0, 0)
+	}
+	sp := spec{
+		uint32(p.a.Type), uint32(t.cols), uint32(t.rows), flag(p.a2 != nil), uint32(t.blocks), uint32(t.split),
+		flag(l.gates && round != nil), uint32(fours),
+	}
+	if err := r.run(l.kernel, t.waves*wave, sp, ps, groupList(groups*ceilDiv(p.columns(), t.cols))); err != nil {
 		return err
 	}
 	round.done(r)

@@ -172,8 +172,15 @@ func (p *products) run(t *testing.T, d *Device, groups []backends.Group, outs ..
 	}
 	r := &rig{mem: mem, prog: prog}
 	defer prog.Close()
-	if err := r.again(); err != nil {
-		t.Fatal(err)
+	for range 3 { // what blocks count must begin anew
+		for _, y := range outs {
+			if _, err := mem.WriteAt(make([]byte, y.Bytes()), at[y]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.again(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, y := range outs {
 		got := make([]byte, y.Bytes())
@@ -214,6 +221,33 @@ func TestProductsJoin(t *testing.T) {
 			}
 			if n := p.run(t, d, []backends.Group{{Fusion: backends.MatMulAdd, From: 1, To: 3}}, y, sum); n != 3 {
 				t.Errorf("a product and one that adds to it took %d launches, want 3", n)
+			}
+		})
+	}
+}
+
+// The norm of a product is computed by the product's launch, and rounded for products of its own.
+func TestProductTail(t *testing.T) {
+	for name, arch := range waves {
+		t.Run(name, func(t *testing.T) {
+			d, _ := emulated(t, hipemu.Options{Devices: arch})
+			for _, m := range []int{32, 352, 2080} {
+				p := newProducts(704, 1)
+				y := p.product(m)
+				gain := p.b.Input("gain", tensor.F32, tensor.MakeShape(m))
+				z := p.b.Mul(p.b.RMSNorm(y, 1e-5), gain)
+				squares := 0.0
+				for _, v := range p.want[y] {
+					squares += v * v
+				}
+				for i, v := range p.want[y] {
+					g := float32(i%9) - 3.5
+					p.bytes[gain] = binary.LittleEndian.AppendUint32(p.bytes[gain], math.Float32bits(g))
+					p.want[z] = append(p.want[z], v/math.Sqrt(squares/float64(m)+1e-5)*float64(g))
+				}
+				if n := p.run(t, d, []backends.Group{{Fusion: backends.RMSNormMul, From: 1, To: 3}}, y, z); n != 2 {
+					t.Errorf("a product of %d and its norm took %d launches, want 2", m, n)
+				}
 			}
 		})
 	}

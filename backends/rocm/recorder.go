@@ -252,6 +252,18 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 	return nil
 }
 
+// instead has launch take the place of the last step, which it computes together with n.
+func (r *recorder) instead(n *tensor.Tensor, launch func() error) error {
+	old := r.steps[len(r.steps)-1]
+	r.steps = r.steps[:len(r.steps)-1]
+	if err := launch(); err != nil {
+		return err
+	}
+	st := &r.steps[len(r.steps)-1]
+	st.weight, st.what, st.node = old.weight+costOf(n), old.what, old.node
+	return nil
+}
+
 // linear returns blocks for n threads or more, of local each: kernels find their number by linearIndex.
 func (r *recorder) linear(n, local int) [3]uint32 {
 	groups := (n + local - 1) / local

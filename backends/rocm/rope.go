@@ -134,15 +134,23 @@ func (r *recorder) joins(t *turn) (bool, error) {
 
 // turn adds a launch for t, or adds t to that of the last step.
 func (r *recorder) turn(t turn) error {
-	parts, weight := []turn{t}, 0.0
-	switch ok, err := r.joins(&t); {
-	case err != nil:
+	parts := []turn{t}
+	joins, err := r.joins(&t)
+	if err != nil {
 		return err
-	case ok:
-		parts = append(slices.Clone(r.turned.parts), t)
-		weight = r.steps[len(r.steps)-1].weight + costOf(t.n)
-		r.steps = r.steps[:len(r.steps)-1]
 	}
+	if joins {
+		parts = append(slices.Clone(r.turned.parts), t)
+		err = r.instead(t.n, func() error { return r.turns(parts) })
+	} else {
+		err = r.turns(parts)
+	}
+	r.turned = turned{parts, len(r.steps)}
+	return err
+}
+
+// turns adds a launch.
+func (r *recorder) turns(parts []turn) error {
 	p, all := r.push(), 0
 	for i := range maxParts {
 		if i < len(parts) {
@@ -154,14 +162,7 @@ func (r *recorder) turn(t turn) error {
 	rope := parts[0].rope
 	pos, freq := rope.Src[1], src(rope, 2)
 	p.in(pos, freq).angles(rope.Op.(tensor.RoPE), pos, freq)
-	if err := r.run("rope", elementGroup, nil, p, groupList(all)); err != nil {
-		return err
-	}
-	if len(parts) > 1 {
-		r.steps[len(r.steps)-1].weight = weight
-	}
-	r.turned = turned{parts, len(r.steps)}
-	return nil
+	return r.run("rope", elementGroup, nil, p, groupList(all))
 }
 
 // push adds what kernel rope calls a Part, and returns how many blocks it has. The zero turn is none.

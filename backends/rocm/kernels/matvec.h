@@ -1,12 +1,13 @@
 #pragma once
 #include "wide.h"
-#include "round.h"
+#include "norm_row.h"
 #include "gate.h"
 // What matrix-vector kernels share: SPLIT waves have ROWS rows of a, or as many of a and of a2 each, for COLS rows of b.
 //
 // What limits them is memory, and so how many bytes are under way: a thread loads BLOCKS pieces of each of its rows before it multiplies
 // any. Several rows to a wave share what is loaded of b. Where there are too few rows for all of a card's waves, SPLIT waves share the
-// length of a row.
+// length of a row. And a launch behind another costs as much as some products: the last block to be done can go on to RMSNorm of the result,
+// TAIL fours of it in a thread.
 
 // EACH is how many rows of weights a wave reads.
 constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
@@ -14,6 +15,7 @@ constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
 // What waves tell each other: sums of their shares of rows, and results that are to be rounded.
 static __shared__ float shares[SPLIT > 1 ? LOCAL / 32 * EACH * COLS : 1];
 static __shared__ float results[ROUND ? 32 : 1];
+static __shared__ u32 blocksBefore;
 
 // Part is one product of those that share b: they are one launch, because each by itself is too short to busy a card.
 struct Part {
@@ -46,6 +48,9 @@ struct Product {
 	u32 experts, estep, used, bused, is0, is1; // bused: rows of b for a token, used or 1
 	u32 act, oai;
 	float alpha, limit; // of the gate
+	u64 gain, normTo, counter; // with TAIL: of the norm, where its result goes, and a number that is 0 between launches
+	float eps;
+	u32 pad2;
 
 	// share is which of the waves of a row this one is.
 	FN u32 share() const { return WAVE_ID % SPLIT; }
@@ -114,13 +119,46 @@ struct Product {
 		}
 	}
 
-	// finish rounds what the passes of a block have stored: 32 rows.
+	// finish rounds what the passes of a block have stored, 32 rows, or normalizes the whole result.
 	FN void finish() {
-		if (!ROUND) return;
+		if (linearGroup() >= groups) return;
+		if (ROUND) {
+			__syncthreads();
+			if (WAVE_ID != 0) return;
+			u32 i = 4 * (LANE % 8);
+			Floats4 v = floats4(results[i], results[i + 1], results[i + 2], results[i + 3]);
+			round32(v, roundTo, roundScales, linearGroup() * 8 + LANE % 8, LANE < 8);
+		}
+		if (TAIL == 0 || !isLast()) return;
+		u32 m = parts[0].m;
+		Floats4 v[TAIL == 0 ? 1 : TAIL];
+		UNROLL for (u32 e = 0; e < TAIL; e++) {
+			u32 i = threadIdx.x + e * LOCAL;
+			v[e] = 4 * i < m ? F32x4(parts[0].dst + 16 * u64(i)).v : floats4(0.0f, 0.0f, 0.0f, 0.0f);
+		}
+		normRow<TAIL>(v, m, eps, gain, normTo, roundTo, roundScales, 0);
+	}
+
+	// isLast reports whether this block is the last to have stored its rows. It sees those of all then. The counter is left as it was found.
+	FN bool isLast() {
+		__threadfence();
 		__syncthreads();
-		if (WAVE_ID != 0) return;
-		u32 i = 4 * (LANE % 8);
-		Floats4 v = floats4(results[i], results[i + 1], results[i + 2], results[i + 3]);
-		round32(v, roundTo, roundScales, linearGroup() * 8 + LANE % 8, LANE < 8 && linearGroup() < groups);
+		if (threadIdx.x == 0) blocksBefore = atomicAdd((u32*)counter, 1u);
+		__syncthreads();
+		if (blocksBefore != groups - 1) return false;
+		__threadfence();
+		if (threadIdx.x == 0) U32(counter).v = 0;
+		return true;
 	}
 };
+
+// multiplyRows is what a matrix-vector kernel runs, which has a method sum for its types.
+template <class Kernel> FN void multiplyRows(Kernel& k) {
+	for (u32 pass = 0; pass < k.passes; pass++) {
+		Work w;
+		k.begin(w, pass);
+		if (w.on) k.sum(w);
+		k.end(w);
+	}
+	k.finish();
+}

@@ -1,6 +1,6 @@
 // Matrix-vector products of block formats, which are read as they lie in files, by integers: b was rounded by round32. A thread has blocks
 // of 32 of each row.
-// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND
+// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND TAIL
 #include "common.h"
 #include "blocks.h"
 #include "dot4.h"
@@ -39,15 +39,7 @@ struct Params : Product {
 		}
 	}
 
-	FN void run() {
-		for (u32 pass = 0; pass < passes; pass++) {
-			Work w;
-			begin(w, pass);
-			if (w.on) sum(w);
-			end(w);
-		}
-		finish();
-	}
+	FN void run() { multiplyRows(*this); }
 };
 
 KERNEL(matvec)

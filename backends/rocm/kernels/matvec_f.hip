@@ -1,5 +1,5 @@
 // Matrix-vector products in F32, for floats and wherever b may not be rounded. A thread has eights of each row.
-// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND
+// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND TAIL
 #include "common.h"
 #include "dequant.h"
 #include "matvec.h"
@@ -26,15 +26,7 @@ struct Params : Product {
 		}
 	}
 
-	FN void run() {
-		for (u32 pass = 0; pass < passes; pass++) {
-			Work w;
-			begin(w, pass);
-			if (w.on) sum(w);
-			end(w);
-		}
-		finish();
-	}
+	FN void run() { multiplyRows(*this); }
 };
 
 KERNEL(matvec_f)
