@@ -4,6 +4,7 @@ package rocm
 
 import (
 	"errors"
+	"io"
 	"runtime"
 
 	"github.com/tenon-go/tenon/backends"
@@ -20,3 +21,9 @@ func absent() error {
 	}
 	return errors.New("rocm: this program was built without it, to be static (-tags rocm, or CGO_ENABLED=1)")
 }
+
+// UseCompilers is for builds that have the backend.
+func UseCompilers(...string) {}
+
+// ServeCompiler says why there is nothing to compile.
+func ServeCompiler(io.Reader, io.Writer) error { return absent() }

@@ -101,14 +101,18 @@ func (s *session) load(key kernelKey, code []byte) (f hip.Function, err error) {
 	return f, err
 }
 
-// compilers returns how many kernels are compiled at a time. The compiler of version 5 is not safe for several threads; later ones are, by
-// locks around most of the work, so that a few threads gain what is outside of these. Sources: ROCm-CompilerSupport issues 27 and
-// 57, HIP issue 3826.
-func compilers(major int) int {
-	if major < 6 {
-		return 1
+// compilers returns how many of n kernels are compiled at a time, and whether by processes: each of these takes some time to start. In one
+// process little is gained by more threads: from version 6 on the compiler takes locks around most of its work, and before it is not
+// safe for several at all. Sources: ROCm-CompilerSupport issues 27 and 57, HIP issue 3826.
+func compilers(major, n int) (workers int, processes bool) {
+	workers = min(n/2, 8, runtime.GOMAXPROCS(0))
+	if c := helperCommand.Load(); c != nil && len(*c) > 0 && workers > 1 {
+		return workers, true
 	}
-	return min(4, runtime.GOMAXPROCS(0))
+	if major < 6 {
+		return min(1, n), false
+	}
+	return min(4, n, runtime.GOMAXPROCS(0)), false
 }
 
 // codes returns the kernels' code, from the cache or compiled, and nil for those that failed.
@@ -141,12 +145,20 @@ func (d *Device) codes(keys []kernelKey, headers map[string]string, failed map[k
 	tell(-1, nil)
 	next := make(chan int)
 	var all sync.WaitGroup
-	for range min(compilers(d.rt.Major), len(fresh)) {
+	workers, processes := compilers(d.rt.Major, len(fresh))
+	for range workers {
 		all.Go(func() {
+			var h *helper
+			if processes {
+				h = startHelper()
+			}
 			for i := range next {
 				var err error
-				codes[i], err = d.code(&keys[i], headers)
+				codes[i], err = d.code(&keys[i], headers, &h)
 				tell(i, err)
+			}
+			if h != nil {
+				h.stop()
 			}
 		})
 	}
@@ -178,17 +190,29 @@ func (d *Device) unitOf(key *kernelKey, headers map[string]string) (u unit, err 
 	return u, err
 }
 
-// code compiles a kernel for the device, and keeps it in the cache.
-func (d *Device) code(key *kernelKey, headers map[string]string) ([]byte, error) {
+// code compiles a kernel for the device, by a process if there is one, and keeps it in the cache. A process that fails is ended.
+func (d *Device) code(key *kernelKey, headers map[string]string, h **helper) (code []byte, err error) {
 	u, err := d.unitOf(key, headers)
 	if err != nil {
 		return nil, err
 	}
-	code, err := compile(d.rt, key.name, u.source, headers, d.phys.Arch, u.options)
-	if err != nil {
-		return nil, err
+	done := false
+	if *h != nil {
+		j := job{Major: d.rt.Major, Name: key.name + ".hip", Source: u.source, Headers: headers, Arch: d.phys.Arch, Options: u.options}
+		if code, err, done = (*h).compile(j); !done {
+			(*h).stop()
+			*h = nil
+		} else if err != nil {
+			err = fmt.Errorf("rocm: %w", err)
+		}
 	}
-	if len(code) == 0 {
+	if !done {
+		code, err = compile(d.rt, key.name, u.source, headers, d.phys.Arch, u.options)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(code) == 0:
 		return nil, errors.New("rocm: the compiler returned no code")
 	}
 	writeCode(u.file, code)

@@ -173,10 +173,15 @@ func TestEmulatedAttentionTiles(t *testing.T) {
 
 // What tiles compute for a token is what it gets alone, but for roundings, whatever the cache's type.
 func TestEmulatedAttentionTypes(t *testing.T) {
+	types := []tensor.DType{tensor.F16, tensor.F32, tensor.BF16, tensor.Q8_0, tensor.Q4_0, tensor.Q5_1}
+	if testing.Short() || !hipemu.Demanded() {
+		types = []tensor.DType{tensor.F32, tensor.Q8_0}
+		t.Logf("without %s only %v", hipemu.Demand, types)
+	}
 	for _, arch := range []string{"gfx1030", "gfx90a", "gfx1100"} {
 		t.Run(arch, func(t *testing.T) {
 			d, _ := emulated(t, hipemu.Options{Devices: arch})
-			for _, typ := range []tensor.DType{tensor.F16, tensor.F32, tensor.BF16, tensor.Q8_0, tensor.Q4_0, tensor.Q5_1} {
+			for _, typ := range types {
 				alone, _ := attended{1, 330, 20, typ}.run(t, d)
 				among, _ := attended{40, 330, 20, typ}.run(t, d)
 				off, size := 0.0, 0.0

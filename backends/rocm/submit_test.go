@@ -12,6 +12,7 @@ import (
 // made again when these change.
 func TestEmulatedSubmitCost(t *testing.T) {
 	d, e := emulated(t, hipemu.Options{})
+	d.opt.Slice = 60_000 // a slow machine would have it cut into pieces
 	r := newRig(t, d, 40)
 	r.run(t)
 	graphs := e.Count("graphs")

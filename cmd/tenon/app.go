@@ -89,7 +89,7 @@ Results go to stdout; timings, notes and errors go to stderr.`,
 		a.runCommand(), a.logitsCommand(), a.tokenizeCommand(), a.quantizeCommand(),
 		a.inspectCommand(), a.devicesCommand(), a.explainCommand(), a.conformCommand(),
 		a.benchCommand(),
-		a.versionCommand(),
+		a.versionCommand(), a.compileKernelsCommand(),
 	)
 	return root
 }

@@ -26,9 +26,15 @@ typedef long long i64;
 #define LANE (threadIdx.x % WAVE)
 
 // A kernel is a struct of its parameters with a method run. Its name is that of its file behind tenon_: a runtime has functions, too.
-// One that defines BUSY, before it includes this, wants so many waves to find room in a unit of the card at a time.
+// One that defines BUSY, before it includes this, wants so many waves to find room in a unit of the card at a time, or one less on cards with half
+// the registers.
+#if defined(__gfx900__) || defined(__gfx902__) || defined(__gfx904__) || defined(__gfx906__) || defined(__gfx908__) || defined(__gfx909__)
+#define FEW_REGISTERS 1
+#else
+#define FEW_REGISTERS 0
+#endif
 #ifdef BUSY
-#define BOUNDS LOCAL, BUSY
+#define BOUNDS LOCAL, (BUSY) - FEW_REGISTERS
 #else
 #define BOUNDS LOCAL
 #endif

@@ -37,8 +37,13 @@ func (r *Runtime) CompilerVersion() string {
 	return fmt.Sprintf("%d.%d", major, minor)
 }
 
-// Compile compiles a source for an architecture. Headers are by name; options are the compiler's. It needs no device.
+// Compile compiles a source for an architecture. Headers are by name; options are the compiler's. It needs no device. Before version 6
+// the compiler is not safe for several threads: they take turns.
 func (r *Runtime) Compile(name, source string, headers map[string]string, arch string, options []string) ([]byte, error) {
+	if r.Major < 6 {
+		r.compiling.Lock()
+		defer r.compiling.Unlock()
+	}
 	var keep [][]byte // C strings
 	c := func(s string) unsafe.Pointer {
 		b := append([]byte(s), 0)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -28,6 +29,8 @@ type Runtime struct {
 	Major   int    // by which it was found
 	Version int    // as it says itself: major*10^7 + minor*10^5 + patch
 	f       functions
+
+	compiling sync.Mutex // held by who compiles, before version 6
 }
 
 // function is a C function by its name; addr is 0 if the library has none.
@@ -139,6 +142,17 @@ func Open() (*Runtime, error) {
 		return r, r.start()
 	}
 	return nil, fmt.Errorf("%w: %s", ErrNotFound, strings.Join(reasons, "; "))
+}
+
+// OpenCompiler opens the runtime of a version for its compiler alone: no driver is asked for devices.
+func OpenCompiler(major int) (*Runtime, error) {
+	name := fmt.Sprintf("libamdhip64.so.%d", major)
+	h, path, err := open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	r := &Runtime{Path: path, Major: major}
+	return r, r.bind(h)
 }
 
 // bind looks up all functions. The compiler is a library of its own, or in the runtime in versions that have it there.
