@@ -142,11 +142,12 @@ int compile(Program* p, const std::string& arch, const std::vector<std::string>&
 	std::string cxx = setting("HIPEMU_CXX", "g++"), text = ours(p->source), module = "\nHIPEMU_MODULE(";
 	for (const std::string& k : kernels(p->source)) module += "hipemu::Of<" + k + ">::as(\"" + k + "\"), ";
 	text = "#include \"hipemu_prelude.h\"\n#line 1 \"" + p->name + "\"\n" + text + module + ")\n";
-	std::vector<std::string> command = {cxx, "-x", "c++", "-std=c++17", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-nostdlib", "-w", "-ffp-contract=off",
+	std::vector<std::string> command = {cxx, "-x", "c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-nostdlib", "-w", "-ffp-contract=off",
 	                                    "-fno-strict-aliasing", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-stack-protector", "-fno-math-errno",
 	                                    "-fstack-clash-protection", "-U_FORTIFY_SOURCE"}; // a large frame must not step over the page below a stack
 #if defined(__x86_64__)
-	command.push_back("-msse4.1");
+	if (__builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) command.insert(command.end(), {"-mfma", "-mf16c"}); // or both are calls
+	else command.push_back("-msse4.1");
 #endif
 	for (const std::string& m : macros(arch)) command.push_back(m);
 	std::string more = setting("HIPEMU_CXXFLAGS", "");
