@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,8 +66,12 @@ func (t *reportText) machine(runs []reportRun) {
 	r := runs[0].Records[0]
 	bandwidth, peak, load := 0.0, 0.0, 0.0
 	peers := map[string]bool{}
+	builds := map[string][]string{} // what each has measured
 	first, last := r.Time, r.Time
 	for _, run := range runs {
+		x := run.Records[0]
+		build := fmt.Sprintf("%s, %s, %s", or(x.BuildCommit, "unknown commit"), x.GoVersion, plural(x.Threads, "thread"))
+		builds[build] = append(builds[build], run.Part+" "+run.Type)
 		for _, x := range run.Records {
 			if run.Part == partTypes {
 				bandwidth, peak = max(bandwidth, x.Bandwidth), max(peak, x.Peak)
@@ -92,7 +97,13 @@ func (t *reportText) machine(runs []reportRun) {
 	t.row("best product", fmt.Sprintf("%.1f GFLOP/s", peak/1e9))
 	t.row("system", strings.TrimSpace(r.Platform+" "+r.Kernel))
 	t.row("governor", or(r.Governor, "not readable"))
-	t.row("tenon", fmt.Sprintf("%s, %s, %s", or(r.BuildCommit, "unknown commit"), r.GoVersion, plural(r.Threads, "thread")))
+	for _, b := range slices.Sorted(maps.Keys(builds)) {
+		text := b
+		if len(builds) > 1 {
+			text += ": " + strings.Join(builds[b], ", ")
+		}
+		t.row("tenon", text)
+	}
 	for _, p := range sortedKeys(peers) {
 		t.row("peer", p)
 	}
