@@ -29,6 +29,9 @@ func emulated(t *testing.T, opt hipemu.Options) (*Device, *hipemu.Emulator) {
 	}
 	d := devices[0]
 	if d.rt.Path != e.Path {
+		if hipemu.Demanded() {
+			t.Fatalf("%s is found before the emulator", d.rt.Path)
+		}
 		t.Skipf("%s is found before the emulator", d.rt.Path)
 	}
 	t.Cleanup(func() {

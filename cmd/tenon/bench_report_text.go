@@ -104,7 +104,7 @@ func (t *reportText) machine(runs []reportRun) {
 		}
 		t.row("tenon", text)
 	}
-	for _, p := range sortedKeys(peers) {
+	for _, p := range slices.Sorted(maps.Keys(peers)) {
 		t.row("peer", p)
 	}
 	t.row("other load", fmt.Sprintf("up to %.2f cores", load))
@@ -120,15 +120,6 @@ func or(s, instead string) string {
 		return instead
 	}
 	return s
-}
-
-func sortedKeys(m map[string]bool) []string {
-	var all []string
-	for k := range m {
-		all = append(all, k)
-	}
-	slices.Sort(all)
-	return all
 }
 
 // part writes one part, if it was measured, and its commands.
