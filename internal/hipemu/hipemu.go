@@ -51,19 +51,25 @@ func Available() bool {
 	return err == nil
 }
 
+// Missing skips a test for want of something, or fails it where the emulator is demanded.
+func Missing(tb testing.TB, format string, args ...any) {
+	tb.Helper()
+	if Demanded() {
+		tb.Fatalf(Demand+" is set, and "+format, args...)
+	}
+	tb.Skipf(format, args...)
+}
+
 // Use makes a new emulator the runtime that is found first until the test ends. It skips the test where there is no C++
 // compiler, or fails it where the emulator is demanded.
 func Use(tb testing.TB, opt Options) *Emulator {
 	tb.Helper()
 	if _, err := exec.LookPath(compiler()); err != nil {
-		if Demanded() {
-			tb.Fatalf("%s is set, and there is no C++ compiler: %v", Demand, err)
-		}
-		tb.Skipf("no C++ compiler for the emulator: %v", err)
+		Missing(tb, "no C++ compiler for the emulator: %v", err)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		tb.Skipf("no folder for the emulator: %v", err)
+		Missing(tb, "no folder for the emulator: %v", err)
 	}
 	cache = filepath.Join(cache, "tenon-test", "hipemu")
 	root := tb.TempDir()
@@ -184,7 +190,7 @@ func sources(tb testing.TB) string {
 			return dir
 		}
 		if at == filepath.Dir(at) {
-			tb.Skip("the emulator's sources are not here")
+			Missing(tb, "the emulator's sources are not here")
 		}
 		at = filepath.Dir(at)
 	}
