@@ -3,6 +3,7 @@
 package tenon_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/tenon-go/tenon/backends"
@@ -44,4 +45,17 @@ func TestROCmCorpusLogits(t *testing.T) {
 			corpusLogitsOn(t, "ROCm0", own)
 		})
 	}
+}
+
+// TestROCmCardCorpusLogits is that on this machine's card, where there is one.
+func TestROCmCardCorpusLogits(t *testing.T) {
+	dev, err := backends.Open("ROCm0")
+	if err != nil {
+		if os.Getenv("TENON_DEMAND_ROCM") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	corpusLogitsOn(t, "ROCm0", testcorpus.Glob(t, "models/*.gguf"))
 }

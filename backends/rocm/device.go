@@ -5,6 +5,7 @@ package rocm
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -26,7 +27,8 @@ type Device struct {
 
 	noImport atomic.Value // a string: why the driver has refused memory of the host
 
-	broken sync.Map // ops and fusions, by kind, whose kernel does not compile: why
+	profile *backends.Profile // nil unless it is asked for
+	broken  sync.Map          // ops and fusions, by kind, whose kernel does not compile: why
 
 	progress atomic.Pointer[func(done, total int)] // see OnCompile
 
@@ -38,6 +40,9 @@ func newDevice(rt *hip.Runtime, p hip.Physical, n int, opt Options) *Device {
 	d := &Device{rt: rt, phys: p, owner: buffer.Owner{Backend: "ROCm", Device: fmt.Sprintf("ROCm%d", n)}, opt: opt}
 	d.local = &memory{dev: d, name: d.owner.Device, max: p.Memory}
 	d.host = &memory{dev: d, name: d.owner.Device + ".host", max: 1 << 40, shared: true}
+	if opt.Profile || os.Getenv(profileFile) != "" {
+		d.profile = backends.NewProfile(os.Getenv(profileFile))
+	}
 	return d
 }
 

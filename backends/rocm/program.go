@@ -26,6 +26,7 @@ type program struct {
 	nodes    []*tensor.Tensor
 	faults   int // slot, or -1
 
+	timing  *timing       // if the device is profiled
 	weights []float64     // about what each launch costs
 	weight  float64       // and all of them
 	took    time.Duration // of a run, or 0
@@ -167,6 +168,9 @@ func (p *program) write(steps []step) error {
 		p.launches[i] = hip.Launch{Kernel: st.kernel, Grid: st.grid, Block: st.block, Params: params}
 	}
 	p.cut(max(p.s.dev.pieceCost(), p.weight/maxPieces))
+	if p.s.dev.profile != nil {
+		return p.time(steps)
+	}
 	return p.capture()
 }
 
@@ -186,7 +190,7 @@ func (p *program) cut(each float64) {
 // launches.
 func (p *program) refine() error {
 	want := min(maxPieces, len(p.launches), int(2*p.took/p.s.dev.slice()))
-	if want < 2*len(p.pieces) || !p.waited {
+	if want < 2*len(p.pieces) || !p.waited || p.timing != nil {
 		return nil
 	}
 	if err := p.s.with("cutting a program", p.freeGraphs); err != nil {
@@ -236,8 +240,13 @@ func (p *program) send(from, to int) (uint64, error) {
 			err = s.rt.LaunchGraph(&s.args, s.stream, x.graph)
 			continue
 		}
+		if err == nil && i == 0 {
+			err = p.stamp(0)
+		}
 		for k := x.from; k < x.to && err == nil; k++ {
-			err = s.rt.Launch(&s.args, s.stream, &p.launches[k])
+			if err = s.rt.Launch(&s.args, s.stream, &p.launches[k]); err == nil {
+				err = p.stamp(k + 1)
+			}
 		}
 	}
 	if err != nil {
@@ -354,6 +363,9 @@ func (p *program) Wait(ctx context.Context) error {
 		return err
 	}
 	p.waited = true
+	if p.timing != nil {
+		p.account()
+	}
 	switch took := time.Since(p.begun); {
 	case p.took == 0 || took < p.took:
 		p.took = took
@@ -387,6 +399,9 @@ func (p *program) Close() error {
 // free frees what the device holds of the program.
 func (p *program) free() error {
 	err := p.freeGraphs()
+	if p.timing != nil {
+		err = errors.Join(err, p.endTiming())
+	}
 	if p.temp != 0 {
 		err = errors.Join(err, p.s.rt.Free(p.temp))
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	// Slice is how long a piece of work that is submitted at once may run, in milliseconds; 0 is 15. A cancelled run ends between two
 	// pieces.
 	Slice int
+	// Profile counts the time of each kernel, one after the other: see Device.Profile. It makes programs slower.
+	Profile bool
 }
 
 // Devices returns the machine's devices, none of them opened: that happens when memory is first asked for. An error says why

@@ -26,8 +26,8 @@ type Device struct {
 	local *memory
 	host  *memory
 
-	profile *profile // nil unless it is asked for
-	broken  sync.Map // kinds of op, and fusions, whose shader the driver does not compile: why
+	profile *backends.Profile // nil unless it is asked for
+	broken  sync.Map          // kinds of op, and fusions, whose shader the driver does not compile: why
 
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost
@@ -39,7 +39,7 @@ func newDevice(p *vk.Physical, n int, opt Options) *Device {
 	d.local, d.host = chooseMemory(d, types, heaps)
 	d.types = []buffer.Type{d.local, d.host}
 	if opt.Profile || os.Getenv(profileFile) != "" {
-		d.profile = &profile{kernels: map[string]*KernelTime{}, file: os.Getenv(profileFile)}
+		d.profile = backends.NewProfile(os.Getenv(profileFile))
 	}
 	return d
 }

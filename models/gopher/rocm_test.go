@@ -3,6 +3,7 @@
 package gopher_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/tenon-go/tenon"
@@ -30,6 +31,22 @@ func TestROCm(t *testing.T) {
 		return []backends.Device{devices[0]}, nil
 	}}))
 	const tokens = 10
+	if got, want := onBackend(t, tokens, tenon.WithDevices("ROCm0")), onBackend(t, tokens); got != want {
+		t.Errorf("%q, on the CPU %q", got, want)
+	}
+}
+
+// TestROCmCard runs gopher on this machine's card, where there is one.
+func TestROCmCard(t *testing.T) {
+	dev, err := backends.Open("ROCm0")
+	if err != nil {
+		if os.Getenv("TENON_DEMAND_ROCM") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	const tokens = 100
 	if got, want := onBackend(t, tokens, tenon.WithDevices("ROCm0")), onBackend(t, tokens); got != want {
 		t.Errorf("%q, on the CPU %q", got, want)
 	}

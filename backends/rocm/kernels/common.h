@@ -153,6 +153,11 @@ FN u32 linearIndex() { return linearGroup() * LOCAL + threadIdx.x; }
 #endif
 #endif
 
+// OCTET_MOVE is that among eight threads in a row, 1, 2 or 7 apart by XOR, where whole eights of a wave may be elsewhere.
+#ifndef OCTET_MOVE // a test aid may have one of its own
+#define OCTET_MOVE(v, x) ROW_MOVE(v, x)
+#endif
+
 template <int X> FN float rowMove(float v) { return __uint_as_float(u32(ROW_MOVE(int(__float_as_uint(v)), X))); }
 
 // waveSum adds up over a wave; each thread gets the sum. waveMax takes numbers: NaN must not come here.

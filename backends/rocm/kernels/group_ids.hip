@@ -5,7 +5,7 @@
 constexpr u32 MAX_EXPERTS = 1024;
 
 static __shared__ u32 count[MAX_EXPERTS], first[MAX_EXPERTS], tile[MAX_EXPERTS];
-static __shared__ u32 all;
+static __shared__ u32 filled;
 
 struct Params {
 	u64 ids, slots, tiles, faults;
@@ -34,7 +34,7 @@ struct Params {
 				at += count[e];
 				t += (count[e] + each - 1) / each;
 			}
-			all = t;
+			filled = t;
 		}
 		__syncthreads();
 		for (u32 e = lid; e < experts; e += LOCAL) {
@@ -45,7 +45,7 @@ struct Params {
 				U32(to + 8).v = min_(each, count[e] - i);
 			}
 		}
-		for (u32 t = all + lid; t < most; t += LOCAL) U32(tiles + 12 * u64(t) + 8).v = 0;
+		for (u32 t = filled + lid; t < most; t += LOCAL) U32(tiles + 12 * u64(t) + 8).v = 0;
 		__syncthreads();
 		for (u32 r = lid; r < rows; r += LOCAL) {
 			int id = idOf(r);

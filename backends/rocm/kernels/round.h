@@ -7,7 +7,9 @@
 FN void round32(Floats4 v, u64 bytes, u64 scales, u32 i, bool on) {
 	u32 top = 0; // by bits: Inf and NaN are the greatest
 	UNROLL for (u32 j = 0; j < 4; j++) top = max_(top, __float_as_uint(v[j]) & 0x7fffffffu);
-	UNROLL for (int j = 1; j < 8; j *= 2) top = max_(top, u32(__shfl_xor(int(top), j)));
+	top = max_(top, u32(OCTET_MOVE(int(top), 1)));
+	top = max_(top, u32(OCTET_MOVE(int(top), 2)));
+	top = max_(top, u32(OCTET_MOVE(int(top), 7)));
 	float d = __uint_as_float(top) / 127.0f, inv = top < 0x01800000u || top >= 0x7f800000u ? 0.0f : 127.0f / __uint_as_float(top);
 	u32 word = 0;
 	int sum = 0;
@@ -16,9 +18,9 @@ FN void round32(Floats4 v, u64 bytes, u64 scales, u32 i, bool on) {
 		sum += code;
 		word |= (u32(code) & 255u) << (8 * j);
 	}
-	sum += __shfl_xor(sum, 1);
-	sum += __shfl_xor(sum, 2);
-	int other = __shfl_xor(sum, 4);
+	sum += OCTET_MOVE(sum, 1);
+	sum += OCTET_MOVE(sum, 2);
+	int other = OCTET_MOVE(sum, 7);
 	if (!on) return;
 	U32(bytes + 4 * u64(i)).v = word;
 	if (i % 8 == 0) {

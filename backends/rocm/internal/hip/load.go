@@ -51,6 +51,7 @@ type functions struct {
 	hipStreamBeginCapture, hipStreamEndCapture, hipGraphInstantiateWithFlags                             function // optional: graphs
 	hipGraphLaunch, hipGraphExecDestroy, hipGraphDestroy                                                 function
 	hipHostRegister, hipHostUnregister, hipHostGetDevicePointer                                          function // optional: import
+	hipEventElapsedTime                                                                                  function // optional: profiles
 	hiprtcVersion, hiprtcCreateProgram, hiprtcDestroyProgram, hiprtcCompileProgram                       function
 	hiprtcGetProgramLogSize, hiprtcGetProgramLog, hiprtcGetCodeSize, hiprtcGetCode, hiprtcGetErrorString function
 }
@@ -86,6 +87,7 @@ func (f *functions) optional() []*function {
 		"hipGraphInstantiateWithFlags": &f.hipGraphInstantiateWithFlags, "hipGraphLaunch": &f.hipGraphLaunch,
 		"hipGraphExecDestroy": &f.hipGraphExecDestroy, "hipGraphDestroy": &f.hipGraphDestroy, "hipHostRegister": &f.hipHostRegister,
 		"hipHostUnregister": &f.hipHostUnregister, "hipHostGetDevicePointer": &f.hipHostGetDevicePointer,
+		"hipEventElapsedTime": &f.hipEventElapsedTime,
 	})
 }
 

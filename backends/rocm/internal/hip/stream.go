@@ -4,6 +4,7 @@ package hip
 
 import (
 	"errors"
+	"fmt"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -106,6 +107,23 @@ func (r *Runtime) NewEvent() (Event, error) {
 	var e Event
 	err := r.call(&r.f.hipEventCreateWithFlags, uintptr(unsafe.Pointer(&e)), eventDisableTiming)
 	return e, err
+}
+
+// NewTimedEvent makes an event that tells when it happened.
+func (r *Runtime) NewTimedEvent() (Event, error) {
+	var e Event
+	err := r.call(&r.f.hipEventCreateWithFlags, uintptr(unsafe.Pointer(&e)), 0)
+	return e, err
+}
+
+// Elapsed returns how many milliseconds lie between two timed events that have happened.
+func (r *Runtime) Elapsed(from, to Event) (float32, error) {
+	if r.f.hipEventElapsedTime.addr == 0 {
+		return 0, fmt.Errorf("%w: it has no hipEventElapsedTime", ErrTooOld)
+	}
+	var ms float32
+	err := r.call(&r.f.hipEventElapsedTime, uintptr(unsafe.Pointer(&ms)), uintptr(from), uintptr(to))
+	return ms, err
 }
 
 // DestroyEvent frees an event.

@@ -1,9 +1,11 @@
 // Streams, events, modules and graphs. All streams are one queue.
 #include "emulator.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -26,8 +28,11 @@ struct Stream {
 	Graph* capture = nullptr;
 };
 
+using Time = std::chrono::steady_clock::time_point;
+
 struct Event {
 	uint64_t at = 0;
+	std::shared_ptr<Time> time; // when it happened, of one that tells, also for the work that writes it
 };
 
 struct Function {
@@ -192,9 +197,10 @@ EXPORT int hipStreamWaitEvent(Stream* s, Event* e, unsigned) { // all that was r
 	return known(s, "streams") && known(e, "events") ? OK : INVALID_HANDLE;
 }
 
-EXPORT int hipEventCreateWithFlags(Event** e, unsigned) {
+EXPORT int hipEventCreateWithFlags(Event** e, unsigned flags) {
 	BEGIN_ALIVE();
 	*e = made(new Event, "events");
+	if (!(flags & 2)) (*e)->time = std::make_shared<Time>();
 	return OK;
 }
 
@@ -209,7 +215,21 @@ EXPORT int hipEventRecord(Event* e, Stream* s) {
 	BEGIN_ALIVE();
 	if (!known(s, "streams") || !known(e, "events")) return INVALID_HANDLE;
 	if (s->capture) return CAPTURE_UNSUPPORTED;
+	if (auto time = e->time) {
+		give(s, [time] {
+			*time = std::chrono::steady_clock::now();
+			return OK;
+		});
+	}
 	e->at = s->last;
+	return OK;
+}
+
+EXPORT int hipEventElapsedTime(float* ms, Event* from, Event* to) {
+	BEGIN_ALIVE();
+	if (!known(from, "events") || !known(to, "events") || !from->time || !to->time) return INVALID_HANDLE;
+	if (done() < from->at || done() < to->at) return NOT_READY;
+	*ms = std::chrono::duration<float, std::milli>(*to->time - *from->time).count();
 	return OK;
 }
 

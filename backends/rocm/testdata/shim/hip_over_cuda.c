@@ -113,6 +113,13 @@ EXPORT int hipHostMalloc(void **p, size_t n, unsigned flags) {
 	return CU("cuMemHostAlloc", (void **, size_t, unsigned), p, n, flags | 1); // portable
 }
 EXPORT int hipHostFree(void *p) { return CU("cuMemFreeHost", (void *), p); }
+EXPORT int hipHostRegister(void *p, size_t n, unsigned flags) {
+	return CU("cuMemHostRegister_v2", (void *, size_t, unsigned), p, n, flags | 1);
+}
+EXPORT int hipHostUnregister(void *p) { return CU("cuMemHostUnregister", (void *), p); }
+EXPORT int hipHostGetDevicePointer(void **d, void *p, unsigned flags) {
+	return CU("cuMemHostGetDevicePointer_v2", (void **, void *, unsigned), d, p, flags);
+}
 EXPORT int hipMemcpyAsync(void *d, const void *s, size_t n, int kind, void *stream) {
 	(void)kind;
 	return CU("cuMemcpyAsync", (void *, const void *, size_t, void *), d, s, n, stream);
@@ -127,6 +134,7 @@ EXPORT int hipStreamSynchronize(void *s) { return CU("cuStreamSynchronize", (voi
 EXPORT int hipEventCreateWithFlags(void **e, unsigned flags) { return CU("cuEventCreate", (void **, unsigned), e, flags); }
 EXPORT int hipEventDestroy(void *e) { return CU("cuEventDestroy_v2", (void *), e); }
 EXPORT int hipEventRecord(void *e, void *s) { return CU("cuEventRecord", (void *, void *), e, s); }
+EXPORT int hipEventElapsedTime(float *ms, void *a, void *b) { return CU("cuEventElapsedTime", (float *, void *, void *), ms, a, b); }
 EXPORT int hipEventQuery(void *e) { return CU("cuEventQuery", (void *), e); }
 
 EXPORT int hipModuleLoadData(void **m, const void *code) { return CU("cuModuleLoadData", (void **, const void *), m, code); }
@@ -153,12 +161,20 @@ EXPORT int hipGraphDestroy(void *g) { return CU("cuGraphDestroy", (void *), g); 
 // The compiler. What HIP has without a header and NVRTC has otherwise is put before each source, and so are forms of its own of what kernels
 // leave to an architecture: they are declared where kernels ask for them, "a test aid may have one of its own".
 static const char before[] =
+    "#undef __launch_bounds__\n" // whose second number means waves in HIP and blocks in CUDA
+    "#define __launch_bounds__(threads, ...) __attribute__((launch_bounds(threads)))\n"
     "#define __shfl_xor(v, m) __shfl_xor_sync(0xffffffffu, v, m)\n"
     "#define __shfl(v, l) __shfl_sync(0xffffffffu, v, l)\n"
-    "#define DOT4(a, b, c) __dp4a(a, b, c)\n"
+    "#define OCTET_MOVE(v, far) __shfl_xor_sync(0xffu << (threadIdx.x & 24u), v, far)\n" // a mask names only who comes
+    "#define DOT4(a, b, c) shimDot4(a, b, c)\n"
     "#define FROM_HALF(h) shimFromHalf((unsigned short)(h))\n"
     "#define TO_HALF(x) ((unsigned)shimToHalf(x))\n"
     "#define PICK(hi, lo, w) __byte_perm(lo, hi, ((w) & 7u) | ((w) >> 4 & 0x70u) | ((w) >> 8 & 0x700u) | ((w) >> 12 & 0x7000u))\n"
+    "static __device__ inline int shimDot4(int a, int b, int c) {\n"
+    "\tint d;\n"
+    "\tasm(\"dp4a.s32.s32 %0, %1, %2, %3;\" : \"=r\"(d) : \"r\"(a), \"r\"(b), \"r\"(c));\n"
+    "\treturn d;\n"
+    "}\n"
     "static __device__ inline float shimFromHalf(unsigned short h) {\n"
     "\tfloat x;\n"
     "\tasm(\"cvt.f32.f16 %0, %1;\" : \"=f\"(x) : \"h\"(h));\n"
@@ -219,11 +235,13 @@ EXPORT int hiprtcCreateProgram(void **p, const char *src, const char *name, int 
 
 EXPORT int hiprtcDestroyProgram(void **p) { return RTC("nvrtcDestroyProgram", (void **), p); }
 
-// Options are those of clang: the architecture becomes this card's, and contraction has another name.
+// Options are those of clang: the architecture becomes this card's, contraction has another name, and lambdas are for the device without a
+// word.
 EXPORT int hiprtcCompileProgram(void *p, int n, const char **options) {
-	const char **own = calloc(n + 1, sizeof *own);
+	const char **own = calloc(n + 2, sizeof *own);
 	char arch[40];
 	int major = 9, minor = 0, k = 0;
+	own[k++] = "-default-device";
 	CU("cuDeviceGetAttribute", (int *, int, int), &major, 75, device(0));
 	CU("cuDeviceGetAttribute", (int *, int, int), &minor, 76, device(0));
 	snprintf(arch, sizeof arch, "--gpu-architecture=sm_%d%d", major, minor);
