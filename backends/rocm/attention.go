@@ -128,8 +128,11 @@ func (f *flashPlan) shared(dk, dv int, half bool) int {
 	return 16*f.per*line + 16*max(f.tile*line, rows*dv/4) + 4*f.per*(rows+1) + 128
 }
 
-// flashWaves is how many waves a block of flash_matrix has, with 16 queries each.
-const flashWaves = 4
+// flashWaves is how many waves a block of flash_matrix has, with 16 queries each, and matrixCells how many cells it takes at a time.
+const (
+	flashWaves  = 4
+	matrixCells = 64
+)
 
 // asHalves reports whether the kernels of many tokens round numbers of a type to halves: see attention.h.
 func asHalves(t tensor.DType) bool { return t != tensor.F32 && t != tensor.BF16 }
@@ -144,7 +147,7 @@ func (d *Device) planMatrix(n *tensor.Tensor) (flashPlan, bool) {
 		n.Shape[2] == 1 || rows < 8*flashWaves {
 		return flashPlan{}, false
 	}
-	f := flashPlan{per: 16 * flashWaves, tile: 64, outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
+	f := flashPlan{per: 16 * flashWaves, tile: matrixCells, outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
 	f.groups = ceilDiv(rows, f.per)
 	f.splitBusy(n)
 	return f, true
@@ -159,7 +162,7 @@ func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 	dk, dv := uint32(k.Shape[0]), uint32(v.Shape[0])
 	if f, ok := r.s.dev.planMatrix(n); ok {
 		phys := r.s.dev.phys
-		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), uint32(k.Type), uint32(v.Type), dk, dv, uint32(f.tile)}
+		sp := spec{uint32(formOf(phys.Arch, phys.Wave, tensor.F16)), uint32(k.Type), uint32(v.Type), dk, dv}
 		return r.recordFlash("flash_matrix", flashWaves*phys.Wave, n, f, sp)
 	}
 	if f, ok := planTile(n); ok {
@@ -196,7 +199,7 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 		p.outArea(parts).u64(0)
 	}
 	sp := spec{uint32(k.Type), uint32(v.Type), uint32(k.Shape[0]), uint32(n.Shape[0]), uint32(f.per), flag(f.splits > 1)}
-	if err := r.run("flash_rows", flashTile, sp, p.flashCounts(n, f).flash(n), groupList(queries*f.splits)); err != nil {
+	if err := r.run("flash_rows", flashTile, append(sp, flashSpec(n)...), p.flashCounts(n, f).flash(n), groupList(queries*f.splits)); err != nil {
 		return err
 	}
 	if f.splits > 1 && !joined {
@@ -239,7 +242,7 @@ func (r *recorder) recordFlash(kernel string, local int, n *tensor.Tensor, f fla
 	} else {
 		p.out(n)
 	}
-	sp = append(sp, flag(f.splits > 1))
+	sp = append(append(sp, flag(f.splits > 1)), flashSpec(n)...)
 	err := r.run(kernel, local, sp, p.flashCounts(n, f).flash(n), groupList(f.groups*f.splits*k.Shape[1]*n.Shape[3]))
 	if err != nil || f.splits == 1 {
 		return err
@@ -259,8 +262,14 @@ func (p *push) flash(n *tensor.Tensor) *push {
 	mask, sinks := src(n, 3), src(n, 4)
 	m2, m3 := planes(mask)
 	p.strides(n.Src[0]).strides(n.Src[1]).strides(n.Src[2]).step(mask, 0, 1, 2, 3)
-	p.i(m2, m3).step(sinks, 0).i(pow2(n.Shape[1])).f32(op.Scale, op.MaxBias, op.SoftCap)
-	return p.u32(maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0))
+	return p.i(m2, m3).step(sinks, 0).i(pow2(n.Shape[1])).f32(op.Scale, op.MaxBias, op.SoftCap)
+}
+
+// flashSpec is what kernels of attention are compiled for besides types and sizes: one more than the mask's type, or 0, and bits for sinks, a cap
+// of scores and slopes of heads.
+func flashSpec(n *tensor.Tensor) spec {
+	op := n.Op.(tensor.FlashAttn)
+	return spec{maskSpec(src(n, 3)), flag(src(n, 4) != nil) | flag(op.SoftCap != 0)<<1 | flag(op.MaxBias > 0)<<2}
 }
 
 // recordFlashAny is attention over any types and strides: what no faster kernel takes.
@@ -270,7 +279,7 @@ func recordFlashAny(r *recorder, n *tensor.Tensor) error {
 	local := r.rowLocal(64)
 	p := r.push().in(q, k, v, mask, sinks).out(n).i(heads, heads/k.Shape[1], tokens, cells).flash(n).i(dk, dv)
 	sp := spec{uint32(k.Type), uint32(v.Type), uint32(power(ceilDiv(dv, 4*local))), uint32(max(16, power(ceilDiv(dk, 4))))}
-	return r.run("flash_attn", local, sp, p, groupList(heads*tokens*n.Shape[3]))
+	return r.run("flash_attn", local, append(sp, flashSpec(n)...), p, groupList(heads*tokens*n.Shape[3]))
 }
 
 // power returns the least power of two from n on: few sizes, so that there are few kernels to compile.

@@ -55,7 +55,14 @@ func recordGLU(r *recorder, n *tensor.Tensor) error {
 	op := n.Op.(tensor.GLU)
 	gate, up := n.Src[0], n.Src[1]
 	count := n.Shape.Elems()
-	p := r.push().in(gate, up).out(n).i(count).shape(n.Shape).strides(gate).strides(up).f32(op.Alpha, op.Limit)
-	sp := spec{uint32(op.Act), uint32(n.Type), flag(op.OAI), flag(gate.Contiguous() && up.Contiguous())}
-	return r.run("glu", elementGroup, nil, p.u32(sp...), r.linear(count, elementGroup))
+	fours := n.Type == tensor.F32 && count%4 == 0
+	for _, t := range []*tensor.Tensor{gate, up, n} {
+		at, err := r.address(t)
+		fours = fours && err == nil && t.Contiguous() && at%16 == 0
+	}
+	if fours {
+		count /= 4
+	}
+	p := r.push().in(gate, up).out(n).i(count).shape(n.Shape).strides(gate).strides(up).f32(op.Alpha, op.Limit).u32(uint32(n.Type))
+	return r.run("glu", elementGroup, spec{uint32(op.Act), flag(op.OAI), flag(fours)}, p, r.linear(count, elementGroup))
 }

@@ -101,7 +101,7 @@ func compiledKernels(short bool, arch string) map[string][]spec {
 	if short {
 		types = []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4}
 	}
-	all := map[string][]spec{"delta_net": {{1}, {4}}, "norm_round": {{1}, {4}}}
+	all := map[string][]spec{"delta_net": {{1}, {4}}, "norm_round": {{1}, {4}}, "glu": {{11, 0, 0}, {11, 1, 1}}}
 	for _, t := range types {
 		a, f32 := uint32(t), uint32(tensor.F32)
 		all["matmul"] = append(all["matmul"], spec{a, f32, 1}, spec{a, f32, 4})
@@ -119,23 +119,23 @@ func compiledKernels(short bool, arch string) map[string][]spec {
 	for _, t := range []tensor.DType{tensor.F16, tensor.Q4_K, tensor.MXFP4} {
 		a := uint32(t)
 		all["matmul_id"] = append(all["matmul_id"], spec{a, uint32(tensor.F32)})
-		all["flash_attn"] = append(all["flash_attn"], spec{a, a, 1, 32})
+		all["flash_attn"] = append(all["flash_attn"], spec{a, a, 1, 32, 2, 7})
 	}
 	for _, t := range []tensor.DType{tensor.F16, tensor.Q8_0, tensor.F32, tensor.BF16, tensor.Q4_0} {
 		if short && t != tensor.F16 && t != tensor.Q8_0 {
 			continue
 		}
 		a := uint32(t)
-		all["flash_rows"] = append(all["flash_rows"], spec{a, a, 128, 128, 4, 1}, spec{a, a, 64, 64, 1, 0})
-		all["flash_tile"] = append(all["flash_tile"], spec{a, a, 128, 128, 32, 32, 1}, spec{a, a, 64, 64, 64, 32, 0})
+		all["flash_rows"] = append(all["flash_rows"], spec{a, a, 128, 128, 4, 1, 2, 0}, spec{a, a, 64, 64, 1, 0, 1, 7})
+		all["flash_tile"] = append(all["flash_tile"], spec{a, a, 128, 128, 32, 32, 1, 2, 0}, spec{a, a, 64, 64, 64, 32, 0, 1, 7})
 	}
 	if form := formOf(arch, wave, tensor.F16); form != plain32 && form != plain64 {
-		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 128, 128, 64, 0}, {uint32(form), 8, 8, 64, 64, 64, 1}}
+		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 128, 128, 0, 2, 0}, {uint32(form), 8, 8, 64, 64, 1, 1, 7}}
 	} else { // the kernel is not for these, and compiles all the same
-		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 64, 64, 64, 0}}
+		all["flash_matrix"] = []spec{{uint32(form), 1, 1, 64, 64, 0, 2, 0}}
 	}
-	all["flash_rows"] = append(all["flash_rows"], spec{1, 1, 576, 512, 2, 1})
-	all["flash_tile"] = append(all["flash_tile"], spec{1, 1, 128, 128, 64, 64, 0}, spec{1, 1, 256, 256, 32, 32, 0}, spec{0, 0, 256, 256, 16, 16, 0})
+	all["flash_rows"] = append(all["flash_rows"], spec{1, 1, 576, 512, 2, 1, 0, 0})
+	all["flash_tile"] = append(all["flash_tile"], spec{1, 1, 128, 128, 64, 64, 0, 2, 0}, spec{1, 1, 256, 256, 32, 32, 0, 2, 0}, spec{0, 0, 256, 256, 16, 16, 0, 0, 0})
 	return all
 }
 

@@ -20,7 +20,7 @@ import (
 var sources embed.FS
 
 // maxConsts is how many constants a kernel may be compiled with.
-const maxConsts = 8
+const maxConsts = 9
 
 // kernelKey is a kernel and what it is compiled with.
 type kernelKey struct {

@@ -32,9 +32,14 @@ func (p *product) halves() bool {
 	case p.ids != nil && (a.Shape[3] != 1 || !b.Contiguous()):
 		return false
 	case a.Type == tensor.F16 || a.Type == tensor.BF16:
-		return wide(a) && a.Shape[0]%8 == 0
+		return wide(a) && a.Shape[0]%8 == 0 && reaches(a, 16)
 	}
-	return a.Type.Quantized() && evenRows(a)
+	return a.Type.Quantized() && evenRows(a) && reaches(a, 1)
+}
+
+// reaches reports whether 32 bits hold where rows of t begin, in units of so many bytes.
+func reaches(t *tensor.Tensor, unit int) bool {
+	return int64(t.Stride[1])/int64(unit)*int64(t.Shape[1]) < 1<<32
 }
 
 // maxExperts is MAX_EXPERTS of group_ids.

@@ -4,6 +4,9 @@
 #include "round.h"
 #include "wide.h"
 // What kernels of attention share.
+//
+// Of their constants TM is 0 without a mask, and one more than its type otherwise; MORE is bits for sinks, a cap of scores, and slopes of heads. What
+// is not asked for is not there: instructions that are run once have to come from memory first, which takes as long as all else.
 
 // unrolled calls f for the numbers below N, each of which is a constant to it.
 template <u32 I> struct Number {
@@ -158,9 +161,9 @@ FN void sink(float score, float most, float& sum, float& keep) {
 	sum = sum * keep + exp_(score - top);
 }
 
-// weigh makes weights of a query's products with N cells in each of 16 threads in a row, and returns what those of earlier cells are to be
+// weigh makes weights of a query's products with N cells in each of SHARERS threads in a row, and returns what those of earlier cells are to be
 // multiplied by. extra is what scores get besides, and -INF where a cell is hidden.
-template <u32 N> FN float weigh(float* s, const float* extra, float scale, bool capped, float cap, float& most) {
+template <u32 N, u32 SHARERS> FN float weigh(float* s, const float* extra, float scale, bool capped, float cap, float& most) {
 	float top = -INF;
 	UNROLL for (u32 j = 0; j < N; j++) {
 		float x = s[j] * scale;
@@ -168,7 +171,7 @@ template <u32 N> FN float weigh(float* s, const float* extra, float scale, bool 
 		s[j] = extra[j] == -INF ? -INF : x + extra[j];
 		if (!isnan_(s[j])) top = max_(top, s[j]);
 	}
-	UNROLL for (u32 d = 8; d > 0; d /= 2) top = max_(top, __shfl_xor(top, int(d)));
+	UNROLL for (u32 d = SHARERS / 2; d > 0; d /= 2) top = max_(top, __shfl_xor(top, int(d)));
 	top = max_(top, most);
 	float keep = most == -INF ? 1.0f : expQuick(most - top);
 	most = top;
@@ -220,7 +223,7 @@ struct Parts {
 		for (u32 i = threadIdx.x; i < count * splits; i += LOCAL) {
 			u32 g = i / splits, s = i % splits;
 			float top = tops[g * MOST + s];
-			weights[g * MOST + s] = top == -INF ? 1.0f : exp_(top - most(tops + g * MOST));
+			weights[g * MOST + s] = top == -INF ? 1.0f : expQuick(top - most(tops + g * MOST));
 		}
 		__syncthreads();
 		for (u32 i = threadIdx.x; i < count * (dv / 4); i += LOCAL) {

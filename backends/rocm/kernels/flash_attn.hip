@@ -1,7 +1,7 @@
 // FlashAttn of any types and strides: a block for each head and token goes over the cells, a tile of as many as it has
 // threads at a time. A thread has a cell's score, and then a few elements of the result.
 // QUERY is how many fours of a query there is room for, and PER how many fours of the result a thread has.
-// constants: TK TV PER QUERY
+// constants: TK TV PER QUERY TM MORE
 #include "common.h"
 #include "math.h"
 #include "dequant.h"
@@ -16,10 +16,10 @@ struct Params {
 	u32 qs[4], ks[4], vs[4], ms[4];
 	u32 mn2, mn3, ss, pow2;
 	float scale, bias, cap;
-	u32 MASK, SINKS, CAP, ALIBI, DK, DV;
+	u32 DK, DV;
 
 	FN float slope(u32 head) {
-		if (!ALIBI) return 1.0f;
+		if (!(MORE & 4)) return 1.0f;
 		float e = head < this->pow2 ? float(head + 1) / float(this->pow2) : float(2 * (head - this->pow2) + 1) / float(2 * this->pow2);
 		return exp2f(-this->bias * e);
 	}
@@ -41,13 +41,13 @@ struct Params {
 			float score = -INF;
 			if (c < this->cells) {
 				float bias = 0.0f;
-				if (MASK != 0) bias = sl * loadFloat(MASK - 1, hide + u64(c) * this->ms[0]);
+				if (TM != 0) bias = sl * loadFloat(TM - 1, hide + u64(c) * this->ms[0]);
 				if (bias != -INF) {
 					u64 row = k + u64(c) * this->ks[2];
 					float d = 0.0f;
 					for (u32 i = 0; i < DK; i += 4) d += dot(query[i / 4], row4(TK, row, this->ks[0], i, DK));
 					d *= this->scale;
-					if (CAP) d = this->cap * tanh_(d / this->cap);
+					if (MORE & 2) d = this->cap * tanh_(d / this->cap);
 					score = d + bias;
 				}
 			}
@@ -74,7 +74,7 @@ struct Params {
 				acc[e] = a;
 			}
 		}
-		if (SINKS) {
+		if ((MORE & 1)) {
 			float sink = F32(this->sinks + u64(h) * this->ss).v, top = max_(most, sink);
 			if (top != -INF) {
 				float keep = most == -INF ? (sum == 0.0f ? 1.0f : sum) : exp_(most - top);

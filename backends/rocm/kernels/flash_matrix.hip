@@ -1,24 +1,24 @@
 // FlashAttn for many tokens by matrices of halves: a block has 64 queries of a head of the cache, 16 in each of its four waves, and goes over
 // the cells by BC. Rows of k and then columns of v lie in shared memory, and weights pass through it; queries stay in registers. Otherwise it
 // is as flash_tile.
-// constants: FORM TK TV DK DV BC SPLIT
+// constants: FORM TK TV DK DV SPLIT TM MORE
 #define BUSY 2
 #include "common.h"
 #include "attention.h"
 #include "matrix.h"
 
-constexpr u32 WAVE_OF = FORM == MFMA || FORM == PLAIN64 ? 64 : 32, BR = LOCAL / WAVE_OF * 16;
+constexpr u32 BC = 64, WAVE_OF = FORM == MFMA || FORM == PLAIN64 ? 64 : 32, BR = LOCAL / WAVE_OF * 16;
 constexpr u32 CT = BC / 16, DT = DV / 16, KT = DK / 16; // matrices of cells, and of elements of rows of v and of k
 constexpr u32 KLINE = DK / 8 + 1;                       // of 16 bytes in a row of k, and one so that rows lie in different banks
-constexpr u32 VLINE = BC / 2 + 1;                       // words of an element of v, in each two cells
+constexpr u32 VLINE = BC / 2 + 5;                       // words of an element of v, in each two cells
 constexpr u32 WLINE = BC / 2 + 4;                       // words of a row of weights
-constexpr u32 ROWS = BR > BC ? BR : BC;                 // queries begin where k is later
-constexpr u32 TILE = ROWS * KLINE * 4 > DV * VLINE ? ROWS * KLINE : (DV * VLINE + 3) / 4;
+constexpr u32 HIGH = BR > BC ? BR : BC;                 // queries begin where k is later
+constexpr u32 TILE = HIGH * KLINE * 4 > DV * VLINE ? HIGH * KLINE : (DV * VLINE + 3) / 4;
 constexpr u32 PIECES = BC / 2 * (DV / 8), AHEAD = (PIECES + LOCAL - 1) / LOCAL; // of v, and those of a thread
 constexpr float RAISE = 4096.0f;                        // as in flash_tile
 
 static __shared__ Words4 tile[TILE];
-static __shared__ u32 weights[BR * WLINE];
+static __shared__ Words4 weights_[BR * WLINE / 4];
 static __shared__ u32 visible[2][LOCAL / WAVE_OF][2];
 
 struct Params {
@@ -27,7 +27,6 @@ struct Params {
 	u32 qs[4], ks[4], vs[4], ms[4];
 	u32 mn2, mn3, ss, pow2;
 	float scale, bias, cap;
-	u32 MASK, SINKS, CAP, ALIBI;
 
 	FN u32 headOf(u32 kvHead, u32 r) { return kvHead * share + r % share; }
 
@@ -84,20 +83,22 @@ struct Params {
 	}
 
 	FN void run() {
-		u32 id = linearGroup(), col = LANE % 16;
+		u32* weights = (u32*)weights_;
+		u32 id = linearGroup(), cols[COLS];
 		u32 split = id % splits, rest = id / splits, group = rest % groups, kvHeads = heads / share;
 		u32 kvHead = rest / groups % kvHeads, stream = rest / groups / kvHeads;
 		u32 rows = share * tokens, row0 = group * BR, own = WAVE_ID * 16; // the wave's first query of the block
 		putQueries(kvHead, stream, row0);
 		u64 kHead = k + u64(kvHead) * ks[1] + u64(stream) * ks[3], vHead = v + u64(kvHead) * vs[1] + u64(stream) * vs[3];
-		u64 hide[SUMS];
-		float slopes[SUMS], most[SUMS], sum[SUMS];
+		u64 hide[ROWS];
+		float slopes[ROWS], most[ROWS], sum[ROWS];
 		Sums acc[DT];
 		UNROLL for (u32 j = 0; j < DT; j++) acc[j].zero();
-		UNROLL for (u32 i = 0; i < SUMS; i++) {
-			u32 r = min_(row0 + own + acc[0].row(i), rows - 1), h = headOf(kvHead, r);
+		UNROLL for (u32 c = 0; c < COLS; c++) cols[c] = acc[0].col(Sums::element(0, c));
+		UNROLL for (u32 i = 0; i < ROWS; i++) {
+			u32 r = min_(row0 + own + acc[0].row(Sums::element(i, 0)), rows - 1), h = headOf(kvHead, r);
 			hide[i] = mask + u64(r / share) * ms[1] + u64(h % mn2) * ms[2] + u64(stream % mn3) * ms[3];
-			slopes[i] = ALIBI ? slopeOf(h, pow2, bias) : 1.0f;
+			slopes[i] = MORE & 4 ? slopeOf(h, pow2, bias) : 1.0f;
 			most[i] = -INF;
 			sum[i] = 0.0f;
 		}
@@ -106,15 +107,15 @@ struct Params {
 		UNROLL for (u32 j = 0; j < KT; j++) queries[j].load((const u32*)tile + own * KLINE * 4 + 8 * j, KLINE * 4);
 		u32 last = min_(cells, (split + 1) * each), turn = 0;
 		for (u32 begin = split * each; begin < last; begin += BC) {
-			float extra[CT][SUMS];
+			float extra[ROWS][CT * COLS];
 			u32 low = 0, high = 0;
-			UNROLL for (u32 j = 0; j < CT; j++) {
-				UNROLL for (u32 i = 0; i < SUMS; i++) {
-					u32 cell = 16 * j + col, c = begin + cell;
-					extra[j][i] = -INF;
-					if (c < last) extra[j][i] = MASK != 0 ? slopes[i] * loadFloat(MASK - 1, hide[i] + u64(c) * ms[0]) : 0.0f;
-					if (extra[j][i] == -INF) continue;
-					if (j < 2) low |= 1u << cell;
+			UNROLL for (u32 i = 0; i < ROWS; i++) {
+				UNROLL for (u32 j = 0; j < CT * COLS; j++) {
+					u32 cell = 16 * (j / COLS) + cols[j % COLS], c = begin + cell;
+					extra[i][j] = -INF;
+					if (c < last) extra[i][j] = TM != 0 ? slopes[i] * loadFloat(TM - 1, hide[i] + u64(c) * ms[0]) : 0.0f;
+					if (extra[i][j] == -INF) continue;
+					if (j / COLS < 2) low |= 1u << cell;
 					else high |= 1u << (cell - 32);
 				}
 			}
@@ -134,19 +135,16 @@ struct Params {
 					s[j].add(queries[w], f);
 				}
 			}
-			UNROLL for (u32 i = 0; i < SUMS; i++) {
-				float score[CT], plus[CT];
-				UNROLL for (u32 j = 0; j < CT; j++) {
-					score[j] = s[j].v[i];
-					plus[j] = extra[j][i];
-				}
-				float keep = weigh<CT>(score, plus, scale, CAP != 0, cap, most[i]);
+			UNROLL for (u32 i = 0; i < ROWS; i++) {
+				float score[CT * COLS];
+				UNROLL for (u32 j = 0; j < CT * COLS; j++) score[j] = s[j / COLS].v[Sums::element(i, j % COLS)];
+				float keep = weigh<CT * COLS, SHARERS>(score, extra[i], scale, (MORE & 2) != 0, cap, most[i]);
 				sum[i] *= keep;
-				UNROLL for (u32 j = 0; j < DT; j++) acc[j].v[i] *= keep;
-				u16* to = (u16*)(weights + (own + acc[0].row(i)) * WLINE) + col;
-				UNROLL for (u32 j = 0; j < CT; j++) {
+				UNROLL for (u32 j = 0; j < DT * COLS; j++) acc[j / COLS].v[Sums::element(i, j % COLS)] *= keep;
+				u16* to = (u16*)(weights + (own + acc[0].row(Sums::element(i, 0))) * WLINE);
+				UNROLL for (u32 j = 0; j < CT * COLS; j++) {
 					sum[i] += score[j];
-					to[16 * j] = u16(halves(score[j] * RAISE, 0.0f));
+					to[16 * (j / COLS) + cols[j % COLS]] = u16(halves(score[j] * RAISE, 0.0f));
 				}
 			}
 			__syncthreads();
@@ -162,22 +160,24 @@ struct Params {
 				}
 			}
 		}
-		UNROLL for (u32 i = 0; i < SUMS; i++) {
+		UNROLL for (u32 i = 0; i < ROWS; i++) {
 			float all = sum[i];
-			UNROLL for (u32 d = 8; d > 0; d /= 2) all += __shfl_xor(all, int(d));
-			u32 r = row0 + own + acc[0].row(i);
+			UNROLL for (u32 d = SHARERS / 2; d > 0; d /= 2) all += __shfl_xor(all, int(d));
+			u32 r = row0 + own + acc[0].row(Sums::element(i, 0));
 			if (r >= rows) continue;
 			u32 h = headOf(kvHead, r);
 			u64 out = h + u64(heads) * (r / share + u64(tokens) * stream);
 			u64 to = SPLIT ? dst + 4 * u64(DV + PART) * (out * splits + split) : dst + 4 * u64(DV) * out;
-			if (SPLIT && col == 0) {
+			if (SPLIT && LANE % SHARERS == 0) {
 				F32(to + 4 * DV).v = most[i];
 				F32(to + 4 * DV + 4).v = all;
 			}
 			float keep = 1.0f;
-			if (!SPLIT && SINKS) sink(F32(sinks + u64(h) * ss).v, most[i], all, keep);
+			if (!SPLIT && (MORE & 1)) sink(F32(sinks + u64(h) * ss).v, most[i], all, keep);
 			float inv = (SPLIT ? 1.0f : all == 0.0f ? 0.0f : keep / all) / RAISE;
-			UNROLL for (u32 j = 0; j < DT; j++) F32(to + 4 * u64(16 * j + col)).v = acc[j].v[i] * inv;
+			UNROLL for (u32 j = 0; j < DT * COLS; j++) {
+				F32(to + 4 * u64(16 * (j / COLS) + cols[j % COLS])).v = acc[j / COLS].v[Sums::element(i, j % COLS)] * inv;
+			}
 		}
 	}
 };

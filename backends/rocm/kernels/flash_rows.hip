@@ -3,7 +3,7 @@
 // that what neighbours load lies side by side; then a thread has the weights of a cell, and next some elements of a row of v.
 // With SPLIT, blocks have parts of the cells. The last of those of the same queries adds up what they have stored or, where there are many
 // parts, flash_merge does.
-// constants: TK TV DK DV G SPLIT
+// constants: TK TV DK DV G SPLIT TM MORE
 #define BUSY 3
 #include "common.h"
 #include "attention.h"
@@ -12,9 +12,10 @@ constexpr u32 UNITS = DK / 8, TURNS = (UNITS + 7) / 8; // of eight elements of a
 constexpr u32 VT = DV / 8, VC = (VT + 31) / 32;        // of a row of v; a thread of a wave has VC at most
 constexpr u32 AHEAD = 8;                               // loads under way
 constexpr u32 MOST_JOINED = 32;                        // parts that a block adds up
+constexpr u32 TOGETHER = VC > 2 ? 1 : G;               // results that find room in shared memory at a time
 
 static __shared__ vec4 query[G * DK / 4];
-static __shared__ vec4 gather[2 * LOCAL * VC];
+static __shared__ vec4 gather[TOGETHER * 2 * LOCAL * VC];
 static __shared__ float tops[LOCAL / 32 * G], sums[LOCAL / 32 * G];
 
 struct Params {
@@ -24,7 +25,6 @@ struct Params {
 	u32 qs[4], ks[4], vs[4], ms[4];
 	u32 mn2, mn3, ss, pow2;
 	float scale, bias, cap;
-	u32 MASK, SINKS, CAP, ALIBI;
 
 	FN u32 headOf(u32 kvHead, u32 r) { return kvHead * share + r % share; }
 
@@ -75,20 +75,24 @@ struct Params {
 		u32 rows = share * tokens, row0 = group * G;
 		u64 hide[G];
 		float slopes[G], most[G], sum[G], acc[G][VC][8];
+		NO_UNROLL for (u32 i = lid; i < G * DK / 4; i += LOCAL) {
+			u32 r = min_(row0 + i / (DK / 4), rows - 1);
+			u64 from = q + u64(headOf(kvHead, r)) * qs[1] + u64(r / share) * qs[2] + u64(stream) * qs[3];
+			Words4 w = loadWords(from + 16 * u64(i % (DK / 4)));
+			query[i] = vec4(__uint_as_float(w[0]), __uint_as_float(w[1]), __uint_as_float(w[2]), __uint_as_float(w[3])) * scale;
+		}
+		u64 hideAll = mask + u64(stream % mn3) * ms[3];
+		u32 t = row0 / share, head = row0 % share; // of query g
 		UNROLL for (u32 g = 0; g < G; g++) {
-			u32 r = min_(row0 + g, rows - 1), h = headOf(kvHead, r), t = r / share;
-			u64 from = q + u64(h) * qs[1] + u64(t) * qs[2] + u64(stream) * qs[3];
-			for (u32 i = lid; i < DK / 4; i += LOCAL) {
-				Words4 w = loadWords(from + 16 * u64(i));
-				query[g * (DK / 4) + i] = vec4(__uint_as_float(w[0]), __uint_as_float(w[1]), __uint_as_float(w[2]), __uint_as_float(w[3])) * scale;
-			}
-			hide[g] = mask + u64(t) * ms[1] + u64(h % mn2) * ms[2] + u64(stream % mn3) * ms[3];
-			slopes[g] = ALIBI ? slopeOf(h, pow2, bias) : 1.0f;
+			u32 h = kvHead * share + head;
+			hide[g] = hideAll + u64(t) * ms[1] + (mn2 == 1 ? 0 : u64(h % mn2) * ms[2]);
+			slopes[g] = MORE & 4 ? slopeOf(h, pow2, bias) : 1.0f;
 			most[g] = -INF;
 			sum[g] = 0.0f;
 			UNROLL for (u32 i = 0; i < VC; i++) {
 				UNROLL for (u32 j = 0; j < 8; j++) acc[g][i][j] = 0.0f;
 			}
+			if (row0 + g + 1 < rows && ++head == share) head = 0, t++;
 		}
 		u64 kHead = k + u64(kvHead) * ks[1] + u64(stream) * ks[3], vHead = v + u64(kvHead) * vs[1] + u64(stream) * vs[3];
 		// Rows of v at a time, the one that this thread has a part of, and which part.
@@ -101,18 +105,18 @@ struct Params {
 			bool live = false;
 			UNROLL for (u32 g = 0; g < G; g++) {
 				weight[g] = -INF;
-				if (c < last) weight[g] = MASK != 0 ? slopes[g] * loadFloat(MASK - 1, hide[g] + u64(c) * ms[0]) : 0.0f;
+				if (c < last) weight[g] = TM != 0 ? slopes[g] * loadFloat(TM - 1, hide[g] + u64(c) * ms[0]) : 0.0f;
 				live = live || weight[g] != -INF;
 			}
 			if (waveMax(live ? 1.0f : 0.0f) == 0.0f) continue;
 			scores(kHead, base, last, d);
 			UNROLL for (u32 g = 0; g < G; g++) {
-				if (CAP) d[g] = cap * tanh_(d[g] / cap);
+				if (MORE & 2) d[g] = cap * tanh_(d[g] / cap);
 				float s = weight[g] != -INF ? weight[g] + d[g] : -INF;
 				bool nan = isnan_(s);
 				float top = max_(most[g], waveMax(nan ? -INF : s));
-				float w = nan ? s : s != -INF ? exp_(s - top) : 0.0f;
-				float keep = most[g] == -INF ? 1.0f : exp_(most[g] - top);
+				float w = nan ? s : s != -INF ? expQuick(s - top) : 0.0f;
+				float keep = most[g] == -INF ? 1.0f : expQuick(most[g] - top);
 				most[g] = top;
 				sum[g] = sum[g] * keep + w;
 				weight[g] = w;
@@ -143,7 +147,6 @@ struct Params {
 				}
 			}
 		}
-		// What the waves have is added up in their order.
 		UNROLL for (u32 g = 0; g < G; g++) {
 			float s = waveSum(sum[g]);
 			if (LANE == 0) {
@@ -151,25 +154,27 @@ struct Params {
 				sums[WAVE_ID * G + g] = s;
 			}
 		}
-		__syncthreads();
 		// Not a loop, so that acc is one of registers whatever the compiler makes of what is in it.
-		unrolled<G>([&](auto g) {
-			float top = -INF;
-			for (u32 w = 0; w < WAVES; w++) top = max_(top, tops[w * G + g]);
-			float own = most[g] == -INF ? 1.0f : exp_(most[g] - top);
-			UNROLL for (u32 i = 0; i < VC; i++) {
-				u32 unit = at + i * WAVE;
-				if (mine >= per || unit >= VT) continue;
-				vec4* to = gather + 2 * ((WAVE_ID * per + mine) * VT + unit);
-				to[0] = vec4(acc[g][i][0], acc[g][i][1], acc[g][i][2], acc[g][i][3]) * own;
-				to[1] = vec4(acc[g][i][4], acc[g][i][5], acc[g][i][6], acc[g][i][7]) * own;
+		unrolled<G / TOGETHER>([&](auto part) {
+			if (part > 0) __syncthreads();
+			UNROLL for (u32 j = 0; j < TOGETHER; j++) {
+				u32 g = part * TOGETHER + j;
+				UNROLL for (u32 i = 0; i < VC; i++) {
+					u32 unit = at + i * WAVE;
+					if (mine >= per || unit >= VT) continue;
+					vec4* to = gather + 2 * (((j * WAVES + WAVE_ID) * per + mine) * VT + unit);
+					to[0] = vec4(acc[g][i][0], acc[g][i][1], acc[g][i][2], acc[g][i][3]);
+					to[1] = vec4(acc[g][i][4], acc[g][i][5], acc[g][i][6], acc[g][i][7]);
+				}
 			}
 			__syncthreads();
-			if (row0 + g < rows) store(row0 + g, g, top, per, kvHead, stream, split);
-			__syncthreads();
+			for (u32 i = lid; i < TOGETHER * 2 * VT; i += LOCAL) {
+				u32 j = i / (2 * VT), g = part * TOGETHER + j;
+				if (row0 + g < rows) store(row0 + g, g, gather + 2 * VT * WAVES * per * j, i % (2 * VT), per, kvHead, stream, split);
+			}
 		});
 		if (!SPLIT || counters == 0 || !isLast(id / splits)) return;
-		Parts p = {parts, sinks, dst, bytes, scales, heads, ss, splits, DV, SINKS};
+		Parts p = {parts, sinks, dst, bytes, scales, heads, ss, splits, DV, MORE & 1};
 		p.join<G, MOST_JOINED>(min_(G, rows - row0), [&](u32 g) { return rowOf(kvHead, row0 + g, stream); });
 	}
 
@@ -190,25 +195,29 @@ struct Params {
 		return true;
 	}
 
-	// store stores the result of query r from what is gathered of it.
-	FN void store(u32 r, u32 g, float top, u32 per, u32 kvHead, u32 stream, u32 split) {
+	// store stores element i of the result of query r, in fours: what the waves have gathered is added up in their order.
+	FN void store(u32 r, u32 g, const vec4* own, u32 i, u32 per, u32 kvHead, u32 stream, u32 split) {
 		u32 h = headOf(kvHead, r), row = rowOf(kvHead, r, stream);
-		float all = 0.0f, keep = 1.0f;
-		for (u32 w = 0; w < WAVES; w++) all += sums[w * G + g] * (tops[w * G + g] == -INF ? 1.0f : exp_(tops[w * G + g] - top));
+		float top = -INF, all = 0.0f, keep = 1.0f;
+		for (u32 w = 0; w < WAVES; w++) top = max_(top, tops[w * G + g]);
+		vec4 sum = vec4(0.0f);
+		NO_UNROLL for (u32 w = 0; w < WAVES; w++) {
+			float f = tops[w * G + g] == -INF ? 1.0f : expQuick(tops[w * G + g] - top);
+			all += sums[w * G + g] * f;
+			vec4 part = vec4(0.0f);
+			NO_UNROLL for (u32 j = 0; j < per; j++) part += own[2 * VT * (w * per + j) + i];
+			sum += part * f;
+		}
 		u64 to = SPLIT ? parts + 4 * u64(DV + PART) * (u64(row) * splits + split) : dst + 4 * u64(DV) * row;
-		if (SPLIT && threadIdx.x == 0) {
+		if (SPLIT && i == 0) {
 			F32(to + 4 * DV).v = top;
 			F32(to + 4 * DV + 4).v = all;
 		}
-		if (!SPLIT && SINKS) sink(F32(sinks + u64(h) * ss).v, top, all, keep);
+		if (!SPLIT && (MORE & 1)) sink(F32(sinks + u64(h) * ss).v, top, all, keep);
 		float inv = SPLIT ? 1.0f : all == 0.0f ? 0.0f : keep / all;
-		for (u32 i = threadIdx.x; i < 2 * VT; i += LOCAL) {
-			vec4 sum = vec4(0.0f);
-			for (u32 j = 0; j < WAVES * per; j++) sum += gather[2 * VT * j + i];
-			Floats4 x = floats4(sum.x * inv, sum.y * inv, sum.z * inv, sum.w * inv);
-			F32x4(to + 16 * u64(i)).v = x;
-			if (!SPLIT && bytes != 0) round32(x, bytes, scales, row * (DV / 4) + i, true);
-		}
+		Floats4 x = floats4(sum.x * inv, sum.y * inv, sum.z * inv, sum.w * inv);
+		F32x4(to + 16 * u64(i)).v = x;
+		if (!SPLIT && bytes != 0) round32(x, bytes, scales, row * (DV / 4) + i, true);
 	}
 };
 

@@ -4,7 +4,7 @@
 //
 // Where k and v may be halves, so are queries and weights, and products are taken two at a time; sums are not. Otherwise all is F32.
 // With SPLIT, blocks have parts of the cells, and flash_merge adds up what they store.
-// constants: TK TV DK DV BR BC SPLIT
+// constants: TK TV DK DV BR BC SPLIT TM MORE
 #define BUSY 2
 #include "common.h"
 #include "attention.h"
@@ -31,7 +31,6 @@ struct Params {
 	u32 qs[4], ks[4], vs[4], ms[4];
 	u32 mn2, mn3, ss, pow2;
 	float scale, bias, cap;
-	u32 MASK, SINKS, CAP, ALIBI;
 
 	FN u32 headOf(u32 kvHead, u32 r) { return kvHead * share + r % share; }
 
@@ -127,7 +126,7 @@ struct Params {
 		UNROLL for (u32 i = 0; i < RT; i++) {
 			u32 r = min_(row0 + ty + 16 * i, rows - 1), h = headOf(kvHead, r);
 			hide[i] = mask + u64(r / share) * ms[1] + u64(h % mn2) * ms[2] + u64(stream % mn3) * ms[3];
-			slopes[i] = ALIBI ? slopeOf(h, pow2, bias) : 1.0f;
+			slopes[i] = MORE & 4 ? slopeOf(h, pow2, bias) : 1.0f;
 			most[i] = -INF;
 			sum[i] = 0.0f;
 			UNROLL for (u32 j = 0; j < DT; j++) acc[i][j] = 0.0f;
@@ -140,7 +139,7 @@ struct Params {
 				UNROLL for (u32 j = 0; j < CT; j++) {
 					u32 cell = cellOf(tx, j), c = begin + cell;
 					extra[i][j] = -INF;
-					if (c < last) extra[i][j] = MASK != 0 ? slopes[i] * loadFloat(MASK - 1, hide[i] + u64(c) * ms[0]) : 0.0f;
+					if (c < last) extra[i][j] = TM != 0 ? slopes[i] * loadFloat(TM - 1, hide[i] + u64(c) * ms[0]) : 0.0f;
 					s[i][j] = 0.0f;
 					if (extra[i][j] == -INF) continue;
 					if (cell < 32) low |= 1u << cell;
@@ -163,7 +162,7 @@ struct Params {
 				}
 			}
 			UNROLL for (u32 i = 0; i < RT; i++) {
-				float keep = weigh<CT>(s[i], extra[i], scale, CAP != 0, cap, most[i]);
+				float keep = weigh<CT, 16>(s[i], extra[i], scale, (MORE & 2) != 0, cap, most[i]);
 				sum[i] *= keep;
 				UNROLL for (u32 j = 0; j < CT; j++) sum[i] += s[i][j];
 				UNROLL for (u32 j = 0; j < DT; j++) acc[i][j] *= keep;
@@ -204,7 +203,7 @@ struct Params {
 			F32(to + 4 * DV + 4).v = sum;
 		}
 		float keep = 1.0f;
-		if (!SPLIT && SINKS) sink(F32(sinks + u64(h) * ss).v, most, sum, keep);
+		if (!SPLIT && (MORE & 1)) sink(F32(sinks + u64(h) * ss).v, most, sum, keep);
 		float inv = (SPLIT ? 1.0f : sum == 0.0f ? 0.0f : keep / sum) / RAISE;
 		UNROLL for (u32 j = 0; j < DT; j++) F32(to + 4 * u64(tx + 16 * j)).v = acc[j] * inv;
 	}

@@ -13,18 +13,19 @@ constexpr u32 A_BLOCKS = BM * BK / 32 / LOCAL; // of quantized weights, in a thr
 constexpr u32 A_WORDS = BM * BK / 8 / LOCAL;   // of 16 bytes of halves
 constexpr u32 B_WORDS = BN * BK / 8 / LOCAL;
 constexpr bool HALVES = TA == T_F16 || TA == T_BF16; // weights lie as they are multiplied
+constexpr u32 UNIT = HALVES ? 16 : 1;                  // rows of a begin at multiples of these bytes
 static_assert(A_BLOCKS * LOCAL * 32 == BM * BK && B_WORDS * LOCAL * 8 == BN * BK, "threads share tiles evenly");
 
 static __shared__ Words4 sa[BM * LINE / 4], sb[BN * LINE / 4];
 static __shared__ u32 slotOf[BN]; // which row of the result each of a tile is
 static __shared__ float scaleOf[BN];
 
-// Tile is what a thread has loaded, and where from.
+// Tile is what a thread has loaded, and where from: offsets in units, which take half the registers of addresses.
 struct Tile {
 	Block a[HALVES ? 1 : A_BLOCKS];
 	Words4 halves[HALVES ? A_WORDS : 1];
 	Words4 b[B_WORDS];
-	u64 arow[HALVES ? A_WORDS : A_BLOCKS], brow[B_WORDS];
+	u32 arow[HALVES ? A_WORDS : A_BLOCKS], brow[B_WORDS]; // of UNIT bytes, and of 16
 };
 
 struct Params {
@@ -37,24 +38,24 @@ struct Params {
 	u32 splits, each; // blocks that share the length of rows, and how much of it each has: dst is then for sum_splits
 
 	// load reads the tile at k into registers.
-	FN void load(Tile& t, u32 at) const {
+	FN void load(Tile& t, u64 pa, u32 at) const {
 		u32 lid = threadIdx.x;
 		if (HALVES) {
 			UNROLL for (u32 i = 0; i < A_WORDS; i++) {
 				u32 c = at + (lid + i * LOCAL) % (BK / 8) * 8;
 				t.halves[i] = words4(0, 0, 0, 0);
-				if (c < k) t.halves[i] = U32x4(t.arow[i] + 2 * u64(c)).v;
+				if (c < k) t.halves[i] = U32x4(pa + UNIT * u64(t.arow[i]) + 2 * u64(c)).v;
 			}
 		} else {
 			UNROLL for (u32 i = 0; i < A_BLOCKS; i++) {
 				u32 c = at / 32 + (lid + i * LOCAL) % (BK / 32);
-				t.a[i] = blockAt(TA, t.arow[i], min_(c, k / 32 - 1));
+				t.a[i] = blockAt(TA, pa + UNIT * u64(t.arow[i]), min_(c, k / 32 - 1));
 				if (c >= k / 32) {
 					t.a[i].d[0] = t.a[i].d[1] = t.a[i].m[0] = t.a[i].m[1] = 0.0f;
 				}
 			}
 		}
-		UNROLL for (u32 i = 0; i < B_WORDS; i++) t.b[i] = U32x4(t.brow[i] + 2 * u64(at)).v;
+		UNROLL for (u32 i = 0; i < B_WORDS; i++) t.b[i] = U32x4(x + 16 * u64(t.brow[i]) + 2 * u64(at)).v;
 	}
 
 	// store decodes the registers into shared memory.
@@ -84,7 +85,7 @@ struct Params {
 			u32 q = b.q[2 * eight + h];
 			float d = b.d[oneScale(TA) ? 0 : eight / 2], m = zeroMin(TA) ? 0.0f : b.m[oneScale(TA) ? 0 : eight / 2], v[4];
 			UNROLL for (u32 j = 0; j < 4; j++) {
-				float c = signedBytes(TA) ? float(int(q << (24 - 8 * j)) >> 24) : float(q >> (8 * j) & 255u);
+				float c = signedBytes(TA) ? SIGNED_BYTE_OF(q, j) : BYTE_OF(q, j);
 				v[j] = zeroMin(TA) ? d * c : fmaf(d, c, m);
 			}
 			to[2 * h] = halves(v[0], v[1]);
@@ -102,15 +103,15 @@ struct Params {
 	}
 
 	// begin finds a tile's rows.
-	FN void begin(Tile& t, u64 pa, u32 tm, u32 first, u32 count) const {
+	FN void begin(Tile& t, u32 tm, u32 first, u32 count) const {
 		u32 lid = threadIdx.x;
 		constexpr u32 pieces = HALVES ? BK / 8 : BK / 32; // of a row of a
 		UNROLL for (u32 i = 0; i < (HALVES ? A_WORDS : A_BLOCKS); i++) {
-			t.arow[i] = pa + u64(min_(tm * BM + (lid + i * LOCAL) / pieces, m - 1)) * as1;
+			t.arow[i] = min_(tm * BM + (lid + i * LOCAL) / pieces, m - 1) * (as1 / UNIT);
 		}
 		UNROLL for (u32 i = 0; i < B_WORDS; i++) {
 			u32 w = lid + i * LOCAL;
-			t.brow[i] = x + 2 * (u64(xrow(first + min_(w / (BK / 8), count - 1))) * kp + w % (BK / 8) * 8);
+			t.brow[i] = xrow(first + min_(w / (BK / 8), count - 1)) * (kp / 8) + w % (BK / 8);
 		}
 		for (u32 c = lid; c < BN; c += LOCAL) {
 			u32 j = first + min_(c, count - 1);
@@ -132,16 +133,16 @@ struct Params {
 			first = U32(t + 4).v;
 		}
 		Tile t;
-		begin(t, pa, tm, first, count);
+		begin(t, tm, first, count);
 		Sums sums[CM * CN];
 		UNROLL for (u32 i = 0; i < CM * CN; i++) sums[i].zero();
 		u32 wm = WAVE_ID % (BM / WM) * WM, wn = WAVE_ID / (BM / WM) * WN;
-		load(t, from);
+		load(t, pa, from);
 		for (u32 at = from; at < to; at += BK) {
 			__syncthreads();
 			store(t);
 			__syncthreads();
-			if (at + BK < to) load(t, at + BK);
+			if (at + BK < to) load(t, pa, at + BK);
 			UNROLL for (u32 s = 0; s < BK / 2; s += 8) {
 				Factor fa[CM];
 				UNROLL for (u32 i = 0; i < CM; i++) fa[i].load((const u32*)sa + (wm + i * 16) * LINE + s, LINE);

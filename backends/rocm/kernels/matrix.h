@@ -7,7 +7,8 @@
 //	x.load(at, line);        // from where the first begins, with line words of 32 bits from one to the next
 //	sums.add(x, y);          // element row, col: the product of row row of x with row col of y
 //
-// Columns lie in neighbouring threads, so that what is stored along them is stored in whole lines.
+// A thread has elements of ROWS rows, and of each COLS columns, which are the same in all of them; SHARERS threads side by side share a row. So columns
+// lie in neighbouring threads, and what is stored along them is stored in whole lines.
 // Sources: the ISA guides of RDNA 3, RDNA 4 and CDNA (chapters on WMMA and MFMA) and AMD's matrix instruction calculator.
 
 #ifndef BRAIN
@@ -22,7 +23,7 @@ MATRIX
 #else
 
 // SUMS is how many elements of a result a thread has: waves have 32 threads, or 64.
-constexpr u32 SUMS = FORM == PLAIN64 || FORM == MFMA ? 4 : 8;
+constexpr u32 SUMS = FORM == PLAIN64 || FORM == MFMA ? 4 : 8, ROWS = SUMS, COLS = 1, SHARERS = 16;
 
 // FACTOR is how many words of a factor a thread has. WMMA wants each row in two threads; without instructions for matrices they stay where
 // they are.
@@ -92,7 +93,8 @@ struct Sums {
 		UNROLL for (u32 i = 0; i < SUMS; i++) v[i] = 0.0f;
 	}
 
-	// row and col say where element i is.
+	// row and col say where element i is, and element which one is in row r and column c of those that a thread has.
+	static FN constexpr u32 element(u32 r, u32) { return r; }
 	FN u32 row(u32 i) const { return FORM == WMMA ? 2 * i + LANE / 16 : SUMS * (LANE / 16) + i; }
 	FN u32 col(u32) const { return LANE % 16; }
 

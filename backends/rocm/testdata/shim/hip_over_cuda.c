@@ -44,7 +44,7 @@ static const char *const nvrtc_names[] = {"libnvrtc.so", "libnvrtc.so.13", "libn
 EXPORT int hipInit(unsigned flags) { return CU("cuInit", (unsigned), flags); }
 
 EXPORT int hipRuntimeGetVersion(int *v) {
-	*v = 60000000;
+	*v = 60099999; // which is nobody's: what is compiled here is kept apart
 	return 0;
 }
 
@@ -93,10 +93,11 @@ EXPORT int hipDeviceGetAttribute(int *v, int attr, int i) {
 	return cu < 0 ? 1 : CU("cuDeviceGetAttribute", (int *, int, int), v, cu, device(i));
 }
 
-// The architecture is one that no card has. It stands behind the device's name, as in the struct.
+// The architecture is one with instructions for matrices and waves of 32, so that the kernels for these are chosen. It stands behind the
+// device's name, as in the struct.
 EXPORT int hipGetDevicePropertiesR0600(char *props, int i) {
 	memset(props, 0, 1472);
-	strcpy(props + 1160, "gfx000");
+	strcpy(props + 1160, "gfx1100");
 	return hipDeviceGetName(props, 256, i);
 }
 
@@ -162,10 +163,12 @@ EXPORT int hipGraphDestroy(void *g) { return CU("cuGraphDestroy", (void *), g); 
 // leave to an architecture: they are declared where kernels ask for them, "a test aid may have one of its own".
 static const char before[] =
     "#undef __launch_bounds__\n" // whose second number means waves in HIP and blocks in CUDA
-    "#define __launch_bounds__(threads, ...) __attribute__((launch_bounds(threads)))\n"
+    "#define __launch_bounds__(threads, ...) __attribute__((launch_bounds(threads, (threads) >= 256 ? 2 : 1)))\n"
     "#define __shfl_xor(v, m) __shfl_xor_sync(0xffffffffu, v, m)\n"
     "#define __shfl(v, l) __shfl_sync(0xffffffffu, v, l)\n"
     "#define OCTET_MOVE(v, far) __shfl_xor_sync(0xffu << (threadIdx.x & 24u), v, far)\n" // a mask names only who comes
+    "#define BYTE_OF(w, j) (__uint_as_float(__byte_perm(w, 0x4b000000u, 0x7540u + (j))) - 8388608.0f)\n"
+    "#define SIGNED_BYTE_OF(w, j) (__uint_as_float(__byte_perm((w) ^ 0x80808080u, 0x4b000000u, 0x7540u + (j))) - 8388736.0f)\n"
     "#define DOT4(a, b, c) shimDot4(a, b, c)\n"
     "#define FROM_HALF(h) shimFromHalf((unsigned short)(h))\n"
     "#define TO_HALF(x) ((unsigned)shimToHalf(x))\n"
@@ -185,6 +188,10 @@ static const char before[] =
     "\tasm(\"cvt.rn.f16.f32 %0, %1;\" : \"=h\"(h) : \"f\"(x));\n"
     "\treturn h;\n"
     "}\n"
+    "static __device__ inline void shimLoad(unsigned* w, const unsigned* row) {\n" // four matrices of 8 by 8, whose rows the threads name
+    "\tasm volatile(\"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];\"\n"
+    "\t\t: \"=r\"(w[0]), \"=r\"(w[1]), \"=r\"(w[2]), \"=r\"(w[3]) : \"r\"((unsigned)__cvta_generic_to_shared(row)) : \"memory\");\n"
+    "}\n"
     "// Element (g, 2t..) of 16 by 16, with g = lane/4 and t = lane%4, is where PTX's mma.m16n8k16 has it.\n"
     "static __device__ inline void shimMultiply(bool brain, float* c, const unsigned* a, unsigned b0, unsigned b1) {\n"
     "\tif (brain) asm volatile(\"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\"\n"
@@ -193,10 +200,14 @@ static const char before[] =
     "\t\t: \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3]) : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"r\"(b0), \"r\"(b1));\n"
     "}\n"
     "#define MATRIX \\\n"
-    "\tconstexpr unsigned SUMS = 8; \\\n"
+    "\tconstexpr unsigned SUMS = 8, ROWS = 2, COLS = 4, SHARERS = 4; \\\n"
     "\tstruct Factor { \\\n"
     "\t\tunsigned w[4]; \\\n"
     "\t\t__device__ inline void load(const unsigned* at, unsigned line) { \\\n"
+    "\t\t\tif (line % 4 == 0) { \\\n" // rows begin at multiples of 16 bytes
+    "\t\t\t\tshimLoad(w, at + threadIdx.x % 16 * line + threadIdx.x / 16 % 2 * 4); \\\n"
+    "\t\t\t\treturn; \\\n"
+    "\t\t\t} \\\n"
     "\t\t\tconst unsigned* p = at + threadIdx.x % 32 / 4 * line + threadIdx.x % 4; \\\n"
     "\t\t\tw[0] = p[0]; \\\n"
     "\t\t\tw[1] = p[8 * line]; \\\n"
@@ -209,6 +220,7 @@ static const char before[] =
     "\t\t__device__ inline void zero() { \\\n"
     "\t\t\tfor (int i = 0; i < 8; i++) v[i] = 0.0f; \\\n"
     "\t\t} \\\n"
+    "\t\tstatic __device__ inline constexpr unsigned element(unsigned r, unsigned c) { return 2 * r + c % 2 + 4 * (c / 2); } \\\n"
     "\t\t__device__ inline unsigned row(unsigned i) const { return threadIdx.x % 32 / 4 + 8 * (i / 2 % 2); } \\\n"
     "\t\t__device__ inline unsigned col(unsigned i) const { return threadIdx.x % 4 * 2 + i % 2 + 8 * (i / 4); } \\\n"
     "\t\t__device__ inline void add(const Factor& x, const Factor& y) { \\\n"
