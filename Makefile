@@ -2,7 +2,7 @@
 #
 #	make test                    the tests of both modules, without the reference corpus
 #	make vulkan                  the Vulkan backend with checks of what Go and C share
-#	make card                    proves and measures this machine's Vulkan device: see .ci/card
+#	make card                    proves and measures this machine's cards: see .ci/card
 #	make rocm                    the ROCm backend without cgo, on an emulated card; HIPRTC=1 compiles its kernels with hiprtc, too
 #	make examples                the modules in examples/, each as if in a repository of its own
 #	make corpus TENON_CORPUS=DIR the tests that compare with the reference corpus in DIR

@@ -49,6 +49,9 @@ func sizeType(t tensor.DType) (tensor.DType, bool) {
 func recordCopy(r *recorder, n *tensor.Tensor) error {
 	x := n.Src[0]
 	from, to := x.Type, n.Type
+	if bytes := n.Bytes(); from == to && n.Contiguous() && x.Contiguous() && bytes%16 == 0 && r.aligned16(n, x) {
+		return r.run("copy_words", elementGroup, nil, r.push().in(x).out(n).i(bytes/16), r.linear(bytes/16, elementGroup))
+	}
 	unit := 1 // elements that a thread takes
 	switch {
 	case from == to:

@@ -47,6 +47,8 @@
 // test aids, then compute the same.
 //
 // Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is).
+// Options.Profile, or a file named by the environment variable TENON_ROCM_PROFILE, says where the time goes.
+//
 // Then the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the
 // emulator of testdata/emulator.
 package rocm

@@ -51,15 +51,21 @@ func recordBinary(r *recorder, n *tensor.Tensor) error {
 	return r.run("binary", elementGroup, nil, p.u32(spec{op, uint32(a.Type), uint32(b.Type), flag(flat)}...), r.linear(count, elementGroup))
 }
 
+// aligned16 reports whether tensors begin where words of 16 bytes may be loaded and stored.
+func (r *recorder) aligned16(tensors ...*tensor.Tensor) bool {
+	for _, t := range tensors {
+		if at, err := r.address(t); err != nil || at%16 != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func recordGLU(r *recorder, n *tensor.Tensor) error {
 	op := n.Op.(tensor.GLU)
 	gate, up := n.Src[0], n.Src[1]
 	count := n.Shape.Elems()
-	fours := n.Type == tensor.F32 && count%4 == 0
-	for _, t := range []*tensor.Tensor{gate, up, n} {
-		at, err := r.address(t)
-		fours = fours && err == nil && t.Contiguous() && at%16 == 0
-	}
+	fours := n.Type == tensor.F32 && count%4 == 0 && n.Contiguous() && gate.Contiguous() && up.Contiguous() && r.aligned16(gate, up, n)
 	if fours {
 		count /= 4
 	}

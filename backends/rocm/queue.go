@@ -4,6 +4,7 @@ package rocm
 
 import (
 	"context"
+	"syscall"
 	"time"
 
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
@@ -67,8 +68,15 @@ func (s *session) marked(call string, v uint64) error {
 const (
 	// A waiter looks again and again for about as long as a token takes, and then now and then.
 	spinTime = 2 * time.Millisecond
-	napTime  = 50 * time.Microsecond
+	napTime  = 20 * time.Microsecond
 )
+
+// nap is a short sleep, of about 0.1 ms with what the system adds. time.Sleep would make it a whole millisecond where nothing else runs: the
+// poller that wakes Go's timers counts in these.
+func nap() {
+	t := syscall.NsecToTimespec(int64(napTime))
+	_ = syscall.Nanosleep(&t, nil) // a signal ends it early, which does no harm
+}
 
 // wait waits until work number v is done. A cancelled ctx ends it early.
 func (s *session) wait(ctx context.Context, call string, v uint64) error {
@@ -92,7 +100,7 @@ func (s *session) wait(ctx context.Context, call string, v uint64) error {
 			return err
 		}
 		if time.Since(begun) > spinTime {
-			time.Sleep(napTime)
+			nap()
 		}
 	}
 	return nil
