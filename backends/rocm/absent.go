@@ -5,6 +5,7 @@ package rocm
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"runtime"
 
 	"github.com/tenon-go/tenon/backends"
@@ -27,3 +28,6 @@ func UseCompilers(...string) {}
 
 // ServeCompiler says why there is nothing to compile.
 func ServeCompiler(io.Reader, io.Writer) error { return absent() }
+
+// AddKernels is for builds that have the backend.
+func AddKernels(fs.FS) (remove func()) { return func() {} }

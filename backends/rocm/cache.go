@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,25 +28,26 @@ func (d *Device) cacheFile(name, source string, headers map[string]string, optio
 		}
 		dir = filepath.Join(user, "tenon", "rocm")
 	}
+	return filepath.Join(dir, codeName(name, d.phys.Arch, source, headers, options, d.rt.CompilerVersion(), fmt.Sprint(d.rt.Major, d.rt.Version)))
+}
+
+// codeName names the code of a kernel by all that it depends on: its source and options, the architecture, and what else there is.
+func codeName(name, arch, source string, headers map[string]string, options []string, more ...string) string {
 	h := sha256.New()
 	part := func(s string) { fmt.Fprintf(h, "%d %s\n", len(s), s) }
-	part(d.phys.Arch)
-	part(d.rt.CompilerVersion())
-	part(fmt.Sprint(d.rt.Major, d.rt.Version))
+	part(arch)
+	for _, m := range more {
+		part(m)
+	}
 	part(source)
 	for _, o := range options {
 		part(o)
 	}
-	var names []string
-	for n := range headers {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	for _, n := range names {
+	for _, n := range slices.Sorted(maps.Keys(headers)) {
 		part(n)
 		part(headers[n])
 	}
-	return filepath.Join(dir, name+"-"+hex.EncodeToString(h.Sum(nil)[:16])+".hsaco")
+	return name + "-" + hex.EncodeToString(h.Sum(nil)[:16]) + ".hsaco"
 }
 
 // readCode returns what writeCode wrote, or nil: a sum stands before it, because damaged code would be the device's to survive.
@@ -54,7 +56,20 @@ func readCode(file string) []byte {
 		return nil
 	}
 	data, err := os.ReadFile(file)
-	if err != nil || len(data) <= sha256.Size || sha256.Sum256(data[sha256.Size:]) != [sha256.Size]byte(data[:sha256.Size]) {
+	if err != nil {
+		return nil
+	}
+	return checked(data)
+}
+
+// summed puts the sum before code, and checked takes it off: nil if it is not that of the code.
+func summed(code []byte) []byte {
+	sum := sha256.Sum256(code)
+	return append(sum[:], code...)
+}
+
+func checked(data []byte) []byte {
+	if len(data) <= sha256.Size || sha256.Sum256(data[sha256.Size:]) != [sha256.Size]byte(data[:sha256.Size]) {
 		return nil
 	}
 	return data[sha256.Size:]
@@ -69,8 +84,7 @@ func writeCode(file string, code []byte) {
 	if err != nil {
 		return
 	}
-	sum := sha256.Sum256(code)
-	_, err = tmp.Write(append(sum[:], code...))
+	_, err = tmp.Write(summed(code))
 	if tmp.Close() != nil || err != nil || os.Rename(tmp.Name(), file) != nil {
 		_ = os.Remove(tmp.Name()) // it is only a cache
 	}

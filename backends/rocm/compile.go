@@ -68,12 +68,12 @@ func (s *session) make(steps []step) (failed map[kernelKey]error, err error) {
 		}
 	}
 	failed = map[kernelKey]error{}
-	codes := s.dev.codes(keys, m.headers, failed)
+	units := s.dev.codes(keys, m.headers, failed)
 	for i, key := range keys {
-		if codes[i] == nil {
+		if units[i].code == nil {
 			continue
 		}
-		f, err := s.load(key, codes[i])
+		f, err := s.loadUnit(key, &units[i])
 		if err != nil {
 			failed[key] = &kernelError{key, err}
 			continue
@@ -83,6 +83,21 @@ func (s *session) make(steps []step) (failed map[kernelKey]error, err error) {
 		m.mu.Unlock()
 	}
 	return failed, s.alive("loading kernels")
+}
+
+// loadUnit loads a kernel, and compiles one that the program brought and the runtime does not take.
+func (s *session) loadUnit(key kernelKey, u *unit) (hip.Function, error) {
+	f, err := s.load(key, u.code)
+	if err != nil && u.embedded && s.alive("loading kernels") == nil {
+		var none *helper
+		if u.code, err = s.dev.code(&key, u, s.modules.headers, &none); err == nil {
+			f, err = s.load(key, u.code)
+		}
+	}
+	if err == nil {
+		s.dev.loaded.add(u.name, u.code)
+	}
+	return f, err
 }
 
 // load loads a kernel's code.
@@ -115,15 +130,21 @@ func compilers(major, n int) (workers int, processes bool) {
 	return min(4, n, runtime.GOMAXPROCS(0)), false
 }
 
-// codes returns the kernels' code, from the cache or compiled, and nil for those that failed.
-func (d *Device) codes(keys []kernelKey, headers map[string]string, failed map[kernelKey]error) [][]byte {
-	codes := make([][]byte, len(keys))
+// codes returns the kernels with their code, as the program brings it, from the cache or compiled, and without it those that failed.
+func (d *Device) codes(keys []kernelKey, headers map[string]string, failed map[kernelKey]error) []unit {
+	units := make([]unit, len(keys))
 	var fresh []int
 	for i := range keys {
 		u, err := d.unitOf(&keys[i], headers)
 		if err != nil {
 			failed[keys[i]] = &kernelError{keys[i], err}
-		} else if codes[i] = readCode(u.file); codes[i] == nil {
+			continue
+		}
+		u.code = embeddedCode(u.name)
+		if u.embedded = u.code != nil; !u.embedded {
+			u.code = readCode(u.file)
+		}
+		if units[i] = u; u.code == nil {
 			fresh = append(fresh, i)
 		}
 	}
@@ -154,7 +175,7 @@ func (d *Device) codes(keys []kernelKey, headers map[string]string, failed map[k
 			}
 			for i := range next {
 				var err error
-				codes[i], err = d.code(&keys[i], headers, &h)
+				units[i].code, err = d.code(&keys[i], &units[i], headers, &h)
 				tell(i, err)
 			}
 			if h != nil {
@@ -167,7 +188,7 @@ func (d *Device) codes(keys []kernelKey, headers map[string]string, failed map[k
 	}
 	close(next)
 	all.Wait()
-	return codes
+	return units
 }
 
 // OnCompile has progress called while kernels are compiled: that takes some seconds when a model first runs on a card. It is called by one
@@ -180,22 +201,23 @@ var _ backends.KernelCompiler = (*Device)(nil)
 type unit struct {
 	source  string
 	options []string
-	file    string // or ""
+	name    string // among embedded ones
+	file    string // in the cache, or ""
+
+	code     []byte
+	embedded bool // that is where code is from
 }
 
 func (d *Device) unitOf(key *kernelKey, headers map[string]string) (u unit, err error) {
 	if u.source, u.options, err = key.unit(); err == nil {
+		u.name = codeName(key.name, d.phys.Arch, u.source, headers, u.options)
 		u.file = d.cacheFile(key.name, u.source, headers, u.options)
 	}
 	return u, err
 }
 
 // code compiles a kernel for the device, by a process if there is one, and keeps it in the cache. A process that fails is ended.
-func (d *Device) code(key *kernelKey, headers map[string]string, h **helper) (code []byte, err error) {
-	u, err := d.unitOf(key, headers)
-	if err != nil {
-		return nil, err
-	}
+func (d *Device) code(key *kernelKey, u *unit, headers map[string]string, h **helper) (code []byte, err error) {
 	done := false
 	if *h != nil {
 		j := job{Major: d.rt.Major, Name: key.name + ".hip", Source: u.source, Headers: headers, Arch: d.phys.Arch, Options: u.options}

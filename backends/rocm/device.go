@@ -31,6 +31,7 @@ type Device struct {
 	broken  sync.Map          // ops and fusions, by kind, whose kernel does not compile: why
 
 	progress atomic.Pointer[func(done, total int)] // see OnCompile
+	loaded   loadedCodes                           // see WriteKernels
 
 	mu   sync.Mutex
 	open *session // nil until it is needed, and after it was lost

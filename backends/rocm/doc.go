@@ -46,7 +46,8 @@
 // What an instruction of some architectures does has a macro with a form by hand, as DOT4 in dot4.h: an architecture that lacks it, and
 // test aids, then compute the same.
 //
-// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is).
+// Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is),
+// or come with the program (AddKernels).
 // Options.Profile, or a file named by the environment variable TENON_ROCM_PROFILE, says where the time goes.
 //
 // Then the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the

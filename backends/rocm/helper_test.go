@@ -47,8 +47,8 @@ func TestEmulatedHelpers(t *testing.T) {
 	}
 	e.Fail("hiprtcCompileProgram", 6, 0, -1) // in this process
 	failed := map[kernelKey]error{}
-	for i, code := range d.codes(fourKernels, h, failed) {
-		if len(code) == 0 {
+	for i, u := range d.codes(fourKernels, h, failed) {
+		if len(u.code) == 0 {
 			t.Errorf("%s: %v", fourKernels[i].name, failed[fourKernels[i]])
 		}
 	}
@@ -57,8 +57,8 @@ func TestEmulatedHelpers(t *testing.T) {
 	d, _ = emulated(t, hipemu.Options{}) // with an empty cache
 	useCompilers(t, "false")
 	failed = map[kernelKey]error{}
-	for i, code := range d.codes(fourKernels, h, failed) {
-		if len(code) == 0 {
+	for i, u := range d.codes(fourKernels, h, failed) {
+		if len(u.code) == 0 {
 			t.Errorf("%s: %v", fourKernels[i].name, failed[fourKernels[i]])
 		}
 	}

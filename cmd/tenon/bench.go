@@ -66,6 +66,10 @@ func (a *app) bench(ctx context.Context, b *benchFlags, atEnd func([]bench.Recor
 	if err != nil {
 		return err
 	}
+	keep, err := b.kernelKeeper()
+	if err != nil {
+		return err
+	}
 	status := newStatusLine(a.stderr, b.progress)
 	defer status.clear()
 	sources, cleanup, err := a.benchSources(ctx, b, status)
@@ -97,7 +101,7 @@ func (a *app) bench(ctx context.Context, b *benchFlags, atEnd func([]bench.Recor
 	}
 	err = errors.Join(err, out.close(records))
 	if len(records) > 0 {
-		err = errors.Join(err, draw(records))
+		err = errors.Join(err, draw(records), keep())
 	}
 	if atEnd != nil && len(records) > 0 {
 		err = errors.Join(err, atEnd(records))

@@ -37,6 +37,7 @@ type benchFlags struct {
 	output      string
 	outputErr   string
 	plot        string
+	kernels     string
 	vs, vsName  string
 	busy        int
 	sim         string
@@ -119,6 +120,7 @@ func (b *benchFlags) add(cmd *cobra.Command) {
 	f.StringVarP(&b.output, "output", "o", "md", "`FORMAT` on stdout: "+strings.Join(bench.Formats(), ", "))
 	f.StringVar(&b.outputErr, "output-err", "", "`FORMAT` on stderr (-oe)")
 	f.StringVar(&b.plot, "plot", "", "draw throughput over what varies to `FILE`, an svg or png")
+	f.StringVar(&b.kernels, "write-kernels", "", "write what --device, an AMD card, has compiled to `FILE`, for rocm.AddKernels")
 	f.StringVar(&b.vs, "vs", "", "`COMMAND` of a llama-bench that runs the same tests in turns with ours")
 	f.StringVar(&b.vsName, "vs-name", "", "what it is called in records (default: the command)")
 	f.IntVar(&b.busy, "busy", 0, "keep `N` cores busy with processes that do nothing else meanwhile")

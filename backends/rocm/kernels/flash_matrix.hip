@@ -15,6 +15,11 @@ constexpr u32 WLINE = BC / 2 + 4;                       // words of a row of wei
 constexpr u32 HIGH = BR > BC ? BR : BC;                 // queries begin where k is later
 constexpr u32 TILE = HIGH * KLINE * 4 > DV * VLINE ? HIGH * KLINE : (DV * VLINE + 3) / 4;
 constexpr u32 PIECES = BC / 2 * (DV / 8), AHEAD = (PIECES + LOCAL - 1) / LOCAL; // of v, and those of a thread
+#if defined(__GFX11__) || defined(__GFX12__)
+constexpr bool LATE = DK + DV > 128; // v is loaded when scores are done: before, there are no registers for it
+#else
+constexpr bool LATE = false;
+#endif
 constexpr float RAISE = 4096.0f;                        // as in flash_tile
 
 static __shared__ Words4 tile[TILE];
@@ -123,7 +128,7 @@ struct Params {
 			turn ^= 1;
 			if ((low | high) == 0) continue;
 			Row8<TV> x[2 * AHEAD];
-			getValues(vHead, begin, x); // on their way while scores are computed
+			if (!LATE) getValues(vHead, begin, x); // on their way while scores are computed
 			putKeys(kHead, begin);
 			__syncthreads();
 			Sums s[CT];
@@ -135,6 +140,7 @@ struct Params {
 					s[j].add(queries[w], f);
 				}
 			}
+			if (LATE) getValues(vHead, begin, x);
 			UNROLL for (u32 i = 0; i < ROWS; i++) {
 				float score[CT * COLS];
 				UNROLL for (u32 j = 0; j < CT * COLS; j++) score[j] = s[j / COLS].v[Sums::element(i, j % COLS)];
