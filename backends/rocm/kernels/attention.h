@@ -29,19 +29,6 @@ FN Words4 bitsOf(float x, float y, float z, float w) {
 // expQuick is within 1e-6 for what becomes a weight: x is 0 or less.
 FN float expQuick(float x) { return exp2f(x * 1.44269504f); }
 
-// dotHalves adds the products of two pairs of halves to c.
-#if defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__) || defined(__gfx1030__) || defined(__gfx1031__) || \
-	defined(__gfx1032__) || defined(__gfx1034__) || defined(__gfx1035__) || defined(__gfx1036__) || defined(__GFX11__) || defined(__GFX12__)
-typedef _Float16 Halves __attribute__((vector_size(4)));
-FN float dotHalves(u32 a, u32 b, float c) {
-	return __builtin_amdgcn_fdot2(__builtin_bit_cast(Halves, a), __builtin_bit_cast(Halves, b), c, false);
-}
-#else
-FN float dotHalves(u32 a, u32 b, float c) {
-	return fmaf(highHalf(a), highHalf(b), fmaf(lowHalf(a), lowHalf(b), c));
-}
-#endif
-
 // Row8 is elements i to i+7 of a packed row, for i a multiple of 8: many are loaded before the first is taken apart. Rows of floats
 // begin at multiples of 16 bytes.
 template <u32 T> struct Row8 {

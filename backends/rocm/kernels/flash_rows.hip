@@ -7,6 +7,7 @@
 #define BUSY 3
 #include "common.h"
 #include "attention.h"
+#include "last.h"
 
 constexpr u32 UNITS = DK / 8, TURNS = (UNITS + 7) / 8; // of eight elements of a row of k, and how many a thread has
 constexpr u32 VT = DV / 8, VC = (VT + 31) / 32;        // of a row of v; a thread of a wave has VC at most
@@ -173,27 +174,13 @@ struct Params {
 				if (row0 + g < rows) store(row0 + g, g, gather + 2 * VT * WAVES * per * j, i % (2 * VT), per, kvHead, stream, split);
 			}
 		});
-		if (!SPLIT || counters == 0 || !isLast(id / splits)) return;
+		if (!SPLIT || counters == 0 || !lastBlock(counters + 4 * u64(id / splits), splits)) return;
 		Parts p = {parts, sinks, dst, bytes, scales, heads, ss, splits, DV, MORE & 1};
 		p.join<G, MOST_JOINED>(min_(G, rows - row0), [&](u32 g) { return rowOf(kvHead, row0 + g, stream); });
 	}
 
 	// rowOf returns which row of the result query r has.
 	FN u32 rowOf(u32 kvHead, u32 r, u32 stream) { return headOf(kvHead, r) + heads * (r / share + tokens * stream); }
-
-	// isLast reports whether a block is the last of those with the same queries to have stored its part. It sees all of them then. The
-	// counter is left as it was found.
-	FN bool isLast(u32 queries) {
-		static __shared__ u32 before;
-		__threadfence();
-		__syncthreads();
-		if (threadIdx.x == 0) before = atomicAdd((u32*)counters + queries, 1u);
-		__syncthreads();
-		if (before != splits - 1) return false;
-		__threadfence();
-		if (threadIdx.x == 0) U32(counters + 4 * u64(queries)).v = 0;
-		return true;
-	}
 
 	// store stores element i of the result of query r, in fours: what the waves have gathered is added up in their order.
 	FN void store(u32 r, u32 g, const vec4* own, u32 i, u32 per, u32 kvHead, u32 stream, u32 split) {

@@ -47,19 +47,11 @@ struct Factor {
 	}
 };
 
-#if BRAIN
-#define DOT2(a, b, c) \
-	fmaf(__uint_as_float(a & 0xffff0000u), __uint_as_float(b & 0xffff0000u), fmaf(__uint_as_float(a << 16), __uint_as_float(b << 16), c))
-#elif defined(__AMDGCN__) && (defined(__gfx906__) || defined(__gfx1011__) || defined(__gfx1012__) || defined(__gfx1030__) || defined(__gfx1031__) || \
-	defined(__gfx1032__) || defined(__gfx1034__) || defined(__gfx1035__) || defined(__gfx1036__))
-typedef _Float16 Half2 __attribute__((vector_size(4)));
-#define DOT2(a, b, c) __builtin_amdgcn_fdot2(__builtin_bit_cast(Half2, a), __builtin_bit_cast(Half2, b), c, false)
-#else
-#define DOT2(a, b, c) fmaf(highHalf(a), highHalf(b), fmaf(lowHalf(a), lowHalf(b), c))
-#endif
-
-// dot2 adds the products of two elements of each word to c. Its words are values: of an element of a vector clang 14 casts another's bits.
-FN float dot2(u32 a, u32 b, float c) { return DOT2(a, b, c); }
+// dot2 adds the products of two elements of each word to c.
+FN float dot2(u32 a, u32 b, float c) {
+	if (!BRAIN) return dotHalves(a, b, c);
+	return fmaf(__uint_as_float(a & 0xffff0000u), __uint_as_float(b & 0xffff0000u), fmaf(__uint_as_float(a << 16), __uint_as_float(b << 16), c));
+}
 
 // MULTIPLY is the instruction, whose operands are vectors of Element and of float.
 #if FORM == 2 && BRAIN

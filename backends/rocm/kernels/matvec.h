@@ -2,6 +2,7 @@
 #include "wide.h"
 #include "norm_row.h"
 #include "gate.h"
+#include "last.h"
 // What matrix-vector kernels share: SPLIT waves have ROWS rows of a, or as many of a and of a2 each, for COLS rows of b.
 //
 // What limits them is memory, and so how many bytes are under way: a thread loads BLOCKS pieces of each of its rows before it multiplies
@@ -15,7 +16,6 @@ constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
 // What waves tell each other: sums of their shares of rows, and results that are to be rounded.
 static __shared__ float shares[SPLIT > 1 ? LOCAL / 32 * EACH * COLS : 1];
 static __shared__ float results[ROUND ? 32 : 1];
-static __shared__ u32 blocksBefore;
 
 // Part is one product of those that share b: they are one launch, because each by itself is too short to busy a card.
 struct Part {
@@ -129,7 +129,7 @@ struct Product {
 			Floats4 v = floats4(results[i], results[i + 1], results[i + 2], results[i + 3]);
 			round32(v, roundTo, roundScales, linearGroup() * 8 + LANE % 8, LANE < 8);
 		}
-		if (TAIL == 0 || !isLast()) return;
+		if (TAIL == 0 || !lastBlock(counter, groups)) return;
 		u32 m = parts[0].m;
 		Floats4 v[TAIL == 0 ? 1 : TAIL];
 		UNROLL for (u32 e = 0; e < TAIL; e++) {
@@ -137,18 +137,6 @@ struct Product {
 			v[e] = 4 * i < m ? F32x4(parts[0].dst + 16 * u64(i)).v : floats4(0.0f, 0.0f, 0.0f, 0.0f);
 		}
 		normRow<TAIL>(v, m, eps, gain, normTo, roundTo, roundScales, 0);
-	}
-
-	// isLast reports whether this block is the last to have stored its rows. It sees those of all then. The counter is left as it was found.
-	FN bool isLast() {
-		__threadfence();
-		__syncthreads();
-		if (threadIdx.x == 0) blocksBefore = atomicAdd((u32*)counter, 1u);
-		__syncthreads();
-		if (blocksBefore != groups - 1) return false;
-		__threadfence();
-		if (threadIdx.x == 0) U32(counter).v = 0;
-		return true;
 	}
 };
 

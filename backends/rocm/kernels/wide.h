@@ -57,5 +57,16 @@ FN float lowHalf(u32 w) { return FROM_HALF(w & 0xffffu); }
 FN float highHalf(u32 w) { return FROM_HALF(w >> 16); }
 FN u32 halves(float lo, float hi) { return TO_HALF(lo) | TO_HALF(hi) << 16; }
 
+// dotHalves adds the products of two pairs of halves to c, by an instruction where there is one. Its words are values: of an element of a vector
+// clang 14 casts another's bits.
+#if defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__) || defined(__gfx950__) || defined(__gfx1011__) || \
+	defined(__gfx1012__) || defined(__gfx1030__) || defined(__gfx1031__) || defined(__gfx1032__) || defined(__gfx1034__) || defined(__gfx1035__) || \
+	defined(__gfx1036__) || defined(__GFX11__) || defined(__GFX12__)
+typedef _Float16 Half2 __attribute__((vector_size(4)));
+FN float dotHalves(u32 a, u32 b, float c) { return __builtin_amdgcn_fdot2(__builtin_bit_cast(Half2, a), __builtin_bit_cast(Half2, b), c, false); }
+#else
+FN float dotHalves(u32 a, u32 b, float c) { return fmaf(highHalf(a), highHalf(b), fmaf(lowHalf(a), lowHalf(b), c)); }
+#endif
+
 // shift2 returns the upper half of lo and the lower of hi if odd, and lo otherwise: words at an even address from aligned ones.
 FN u32 shift2(u32 lo, u32 hi, u32 odd) { return u32((u64(hi) << 32 | lo) >> (16 * odd)); }
