@@ -3,26 +3,9 @@
 package rocm
 
 import (
-	"fmt"
-
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
-
-// maxHead is how large a head the attention kernel takes: the query lies in shared memory, the result in registers.
-const maxHead = 1024
-
-func supportsFlashAttn(_ *Device, n *tensor.Tensor) string {
-	k, v := n.Src[1], n.Src[2]
-	for _, t := range []*tensor.Tensor{k, v} {
-		if !decodable(t.Type) {
-			return fmt.Sprintf("%s is %s, which no kernel decodes", label(t), t.Type)
-		}
-		if t.Shape[0] > maxHead {
-			return fmt.Sprintf("heads of %d, more than %d", t.Shape[0], maxHead)
-		}
-	}
-	return ""
-}
 
 // flashTile is how many threads flash_rows has, and how many cells its waves take at a time.
 const flashTile = 128
@@ -43,7 +26,7 @@ func (r *recorder) packed(t *tensor.Tensor) bool {
 	switch {
 	case err != nil || t.Stride[0] != size && t.Shape[0] > elems:
 		return false
-	case !isFloat(t.Type):
+	case !card.IsFloat(t.Type):
 		return true
 	}
 	for d := 1; d < len(t.Stride); d++ {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -81,31 +82,13 @@ func (d *Device) Supports(n *tensor.Tensor) error {
 		reason = "there is no kernel for it"
 	} else if why, ok := d.broken.Load(n.Op.Kind()); ok {
 		reason = why.(string)
-	} else if reason = tooLarge(n); reason == "" {
+	} else if reason = card.Refuses(n); reason == "" && k.supports != nil {
 		reason = k.supports(d, n)
 	}
 	if reason == "" {
 		return nil
 	}
 	return &backends.UnsupportedError{Device: d.owner.Device, Node: n.Name, Op: n.Op.Kind(), Reason: reason}
-}
-
-// tooLarge says why the kernels' 32-bit counts and strides do not hold n or a source.
-func tooLarge(n *tensor.Tensor) string {
-	for _, t := range append([]*tensor.Tensor{n}, n.Src...) {
-		if t == nil {
-			continue
-		}
-		if t.Shape.Elems() >= 1<<32-1 {
-			return fmt.Sprintf("%v has 2^32 elements or more", t)
-		}
-		for i, s := range t.Stride {
-			if t.Shape[i] > 1 && s >= 1<<32 {
-				return fmt.Sprintf("%v has a stride of %d bytes", t, s)
-			}
-		}
-	}
-	return ""
 }
 
 // session returns the open device, and opens it if need be.

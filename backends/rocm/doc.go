@@ -40,15 +40,14 @@
 //
 //     Every address that is written goes through out or outArea: what was made of it before is forgotten then.
 //
-//  3. A line in the table of kernels.go, with what it supports, or in that of fusion.go for several nodes (see backends.Fuser), and one in
-//     compiledKernels if it has constants, so that CI compiles it.
+//  3. A line in the table of kernels.go, with what it supports beyond what backends/internal/card says for Vulkan's, too, or in that of fusion.go for
+//     several nodes (see backends.Fuser), and one in compiledKernels if it has constants, so that CI compiles it.
 //
 // What an instruction of some architectures does has a macro with a form by hand, as DOT4 in dot4.h: an architecture that lacks it, and
 // test aids, then compute the same.
 //
 // Kernels are compiled for the device when a program needs them, and kept in the user's cache folder (OnCompile tells how far that is),
-// or come with the program (AddKernels).
-// Options.Profile, or a file named by the environment variable TENON_ROCM_PROFILE, says where the time goes.
+// or come with the program (AddKernels). Options.Profile, or a file named by the environment variable TENON_ROCM_PROFILE, says where the time goes.
 //
 // Then the conformance suite judges: go test -run 'TestConformance/NAME' ./backends/rocm, on a machine with a card, or anywhere in the
 // emulator of testdata/emulator.

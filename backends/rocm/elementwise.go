@@ -2,9 +2,7 @@
 
 package rocm
 
-import (
-	"github.com/tenon-go/tenon/tensor"
-)
+import "github.com/tenon-go/tenon/tensor"
 
 // elementGroup is how many elements a group of an element-wise kernel has.
 const elementGroup = 256
@@ -15,16 +13,6 @@ const (
 	funcClamp   = 101
 	funcSoftCap = 102
 )
-
-// lastFunc is the last function that kernel unary knows.
-const lastFunc = tensor.Cos
-
-func supportsUnary(d *Device, n *tensor.Tensor) string {
-	if f := n.Op.(tensor.Unary).Func; f > lastFunc {
-		return "there is no kernel for " + f.String()
-	}
-	return floatsOnly(d, n)
-}
 
 func recordUnary(r *recorder, n *tensor.Tensor) error {
 	x := n.Src[0]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -14,7 +15,7 @@ import (
 
 // fusion is how groups of one kind are computed.
 type fusion struct {
-	// refuses returns why nodes cannot be one kernel on d although each can run, or "".
+	// refuses returns why nodes cannot be one kernel on d although each can run, or "". It is nil where card.RefusesFusion says all.
 	refuses func(d *Device, n []*tensor.Tensor) string
 	// record adds the launches of the group. What is inner has no memory.
 	record func(r *recorder, n []*tensor.Tensor) error
@@ -24,10 +25,10 @@ var fusions map[backends.Fusion]fusion
 
 func init() { // as kernels
 	fusions = map[backends.Fusion]fusion{
-		backends.RMSNormMul:    {refusesNormMul, recordNormMul},
-		backends.AddRMSNormMul: {refusesNormMul, recordNormMul},
-		backends.RoPESetRows:   {refusesRoPESetRows, recordTurnedRows},
-		backends.SoftCap:       {refusesSoftCap, recordSoftCap},
+		backends.RMSNormMul:    {record: recordNormMul},
+		backends.AddRMSNormMul: {record: recordNormMul},
+		backends.RoPESetRows:   {record: recordTurnedRows},
+		backends.SoftCap:       {record: recordSoftCap},
 		backends.MatMulGLU:     {refusesGated, recordGated},
 		backends.MatMulIDGLU:   {refusesGated, recordGated},
 		backends.MatMulAdd:     {refusesMatMulAdd, recordMatMulAdd},
@@ -41,7 +42,7 @@ func (d *Device) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
 		why = "there is no kernel for it"
 	} else if broken, ok := d.broken.Load(f); ok {
 		why = broken.(string)
-	} else {
+	} else if why = card.RefusesFusion(f, nodes); why == "" && k.refuses != nil {
 		why = k.refuses(d, nodes)
 	}
 	if why == "" {
@@ -72,30 +73,6 @@ func (r *recorder) fused(g backends.Group) error {
 	return nil
 }
 
-// repeatsWhole reports whether t has, in each dimension, the size of s or 1: then strides of 0 repeat it.
-func repeatsWhole(t *tensor.Tensor, s tensor.Shape) bool {
-	for d := range s {
-		if t.Shape[d] != s[d] && t.Shape[d] != 1 {
-			return false
-		}
-	}
-	return true
-}
-
-func refusesNormMul(_ *Device, n []*tensor.Tensor) string {
-	last := n[len(n)-1]
-	repeated := []*tensor.Tensor{last.Src[1]}
-	if len(n) == 3 {
-		repeated = append(repeated, n[0].Src[1])
-	}
-	for _, t := range repeated {
-		if !repeatsWhole(t, last.Shape) {
-			return fmt.Sprintf("%v is repeated within a dimension of %v", t, last.Shape)
-		}
-	}
-	return ""
-}
-
 func recordNormMul(r *recorder, n []*tensor.Tensor) error {
 	norm, mul := n[len(n)-2], n[len(n)-1]
 	x, w := norm.Src[0], mul.Src[1]
@@ -118,20 +95,6 @@ func recordNormMul(r *recorder, n []*tensor.Tensor) error {
 	p := r.push().in(x, b, w).out(sum).out(mul).i(rows).shape(mul.Shape).strides(x).step(b, 0, 1, 2, 3).strides(w)
 	p.f32(norm.Op.(tensor.RMSNorm).Eps).u32(uint32(w.Type), add)
 	return r.run("norm_mul", r.rowLocal(mul.Shape[0]), nil, p, groupList(rows))
-}
-
-func refusesRoPESetRows(_ *Device, n []*tensor.Tensor) string {
-	if t := n[1].Type; t.Quantized() {
-		return fmt.Sprintf("the cache is %s, whose blocks are rounded as a whole", t)
-	}
-	return ""
-}
-
-func refusesSoftCap(_ *Device, n []*tensor.Tensor) string {
-	if t := n[0].Type; t != tensor.F32 {
-		return fmt.Sprintf("between its steps numbers would not be rounded to %s", t)
-	}
-	return ""
 }
 
 func recordSoftCap(r *recorder, n []*tensor.Tensor) error {

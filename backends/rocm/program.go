@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -90,7 +91,7 @@ func (p *program) record(r *recorder) error {
 		}
 		cost := 0.0
 		for _, n := range nodes[i:to] {
-			cost += costOf(n)
+			cost += card.Cost(n)
 		}
 		for k := before; k < len(r.steps); k++ {
 			r.steps[k].weight, r.steps[k].what, r.steps[k].node = cost/float64(len(r.steps)-before), what, nodes[to-1]

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -41,7 +42,7 @@ type step struct {
 	block     uint32
 	grid      [3]uint32
 	scratchAt []int          // offsets in params of addresses in scratch memory
-	weight    float64        // about what it costs; see costOf
+	weight    float64        // about what it costs; see card.Cost
 	what      any            // the kind of op, or the fusion, that it is of
 	node      *tensor.Tensor // the last of them
 }
@@ -260,7 +261,7 @@ func (r *recorder) instead(n *tensor.Tensor, launch func() error) error {
 		return err
 	}
 	st := &r.steps[len(r.steps)-1]
-	st.weight, st.what, st.node = old.weight+costOf(n), old.what, old.node
+	st.weight, st.what, st.node = old.weight+card.Cost(n), old.what, old.node
 	return nil
 }
 

@@ -3,26 +3,9 @@
 package vulkan
 
 import (
-	"fmt"
-
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
-
-// maxHead is how large a head the attention kernel takes: the query lies in shared memory, the result in registers.
-const maxHead = 1024
-
-func supportsFlashAttn(_ *Device, n *tensor.Tensor) string {
-	k, v := n.Src[1], n.Src[2]
-	for _, t := range []*tensor.Tensor{k, v} {
-		if !decodable(t.Type) {
-			return fmt.Sprintf("%s is %s, which no kernel decodes", label(t), t.Type)
-		}
-		if t.Shape[0] > maxHead {
-			return fmt.Sprintf("heads of %d, more than %d", t.Shape[0], maxHead)
-		}
-	}
-	return ""
-}
 
 // flashTile is how many cells flash_rows takes at a time, and invocations it has.
 const flashTile = 128
@@ -39,7 +22,7 @@ func (d *Device) flashRows(n *tensor.Tensor) bool {
 		switch {
 		case t.Shape[0]%8 != 0 || t.Stride[0] != size && t.Shape[0] > elems:
 			return false
-		case isFloat(t.Type) && !wide(t):
+		case card.IsFloat(t.Type) && !wide(t):
 			return false
 		}
 	}

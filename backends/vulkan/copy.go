@@ -3,48 +3,9 @@
 package vulkan
 
 import (
-	"fmt"
-
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
-
-func supportsCopy(_ *Device, n *tensor.Tensor) string {
-	from, to := n.Src[0].Type, n.Type
-	switch {
-	case from == to:
-		if _, bytes := to.Block(); bytes == 0 {
-			return fmt.Sprintf("the layout of %s is unknown", to)
-		}
-		return ""
-	case from == tensor.F64 || to == tensor.F64:
-		if !isFloat(from) && !isFloat(to) {
-			return fmt.Sprintf("there is no conversion from %s to %s", from, to)
-		}
-		return ""
-	case !decodable(from) && !isInteger(from):
-		return fmt.Sprintf("the source is %s, which no kernel decodes", from)
-	case !encodable(to) && !isInteger(to):
-		return fmt.Sprintf("there is no encoder for %s", to)
-	}
-	return ""
-}
-
-// sizeType returns a type that the copy kernel moves as it is, of the size of t's elements or blocks: the types that it has no
-// name for are moved as ones that it has.
-func sizeType(t tensor.DType) (tensor.DType, bool) {
-	_, bytes := t.Block()
-	switch bytes {
-	case 1:
-		return tensor.I8, true
-	case 2:
-		return tensor.I16, true
-	case 4:
-		return tensor.I32, true
-	case 8:
-		return tensor.I64, true
-	}
-	return t, decodable(t)
-}
 
 func recordCopy(r *recorder, n *tensor.Tensor) error {
 	x := n.Src[0]
@@ -52,7 +13,7 @@ func recordCopy(r *recorder, n *tensor.Tensor) error {
 	unit := 1 // elements that an invocation takes
 	switch {
 	case from == to:
-		from, _ = sizeType(from)
+		from, _ = card.SizeType(from)
 		to = from
 		unit, _ = n.Type.Block()
 	case to.Quantized():
@@ -74,26 +35,19 @@ func (r *recorder) move(n, x *tensor.Tensor, s tensor.Shape, unit int, from, to 
 	for _, st := range n.Stride {
 		p.i(st)
 	}
-	if from != to && superblock(to) {
+	if from != to && card.Superblock(to) {
 		return r.run("copy_k", 64, spec{uint32(from), uint32(to)}, p, r.linear(total, 64))
 	}
 	return r.run("copy", elementGroup, spec{uint32(from), uint32(to), flag(repeat)}, p, r.linear(total, elementGroup))
 }
 
-func supportsMove(_ *Device, n *tensor.Tensor) string {
-	if _, ok := sizeType(n.Type); !ok || n.Type.Quantized() {
-		return fmt.Sprintf("no kernel moves elements of %s", n.Type)
-	}
-	return ""
-}
-
 func recordRepeat(r *recorder, n *tensor.Tensor) error {
-	t, _ := sizeType(n.Type)
+	t, _ := card.SizeType(n.Type)
 	return r.move(n, n.Src[0], n.Shape, 1, t, t, true, 0)
 }
 
 func recordConcat(r *recorder, n *tensor.Tensor) error {
-	t, _ := sizeType(n.Type)
+	t, _ := card.SizeType(n.Type)
 	dim := n.Op.(tensor.Concat).Dim
 	at := 0
 	for _, x := range n.Src {

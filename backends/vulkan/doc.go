@@ -35,8 +35,9 @@
 //     declares them as BIG_PARAMS does in delta_net.comp. dst is always packed; sources have any strides, and any
 //     alignment that their type allows: look at r.address(t) before loading wider words.
 //
-//  4. A line in the table of kernels.go, with what it supports: a reason that people read when they ask why an op runs
-//     elsewhere. Numbers of more than 32 bits are refused before.
+//  4. A line in the table of kernels.go. What its types and shapes may be is a line in backends/internal/card, which ROCm's kernels share, and in the
+//     table what depends on the device: a reason that people read when they ask why an op runs elsewhere. Numbers of more than 32 bits are
+//     refused there.
 //
 // A kernel for several nodes (see backends.Fuser) has its line in the table of fusion.go.
 //

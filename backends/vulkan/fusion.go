@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -14,7 +15,7 @@ import (
 
 // fusion is how groups of one kind are computed.
 type fusion struct {
-	// refuses returns why nodes cannot be one kernel on d although each can run, or "".
+	// refuses returns why nodes cannot be one kernel on d although each can run, or "". It is nil where card.RefusesFusion says all.
 	refuses func(d *Device, n []*tensor.Tensor) string
 	// record adds the dispatches of the group. What is inner has no memory.
 	record func(r *recorder, n []*tensor.Tensor) error
@@ -24,10 +25,10 @@ var fusions map[backends.Fusion]fusion
 
 func init() { // as kernels
 	fusions = map[backends.Fusion]fusion{
-		backends.RMSNormMul:    {refusesNormMul, recordNormMul},
-		backends.AddRMSNormMul: {refusesNormMul, recordNormMul},
-		backends.RoPESetRows:   {refusesRoPESetRows, recordRoPESetRows},
-		backends.SoftCap:       {refusesSoftCap, recordSoftCap},
+		backends.RMSNormMul:    {record: recordNormMul},
+		backends.AddRMSNormMul: {record: recordNormMul},
+		backends.RoPESetRows:   {record: recordRoPESetRows},
+		backends.SoftCap:       {record: recordSoftCap},
 		backends.MatMulGLU:     {refusesGated, recordGated},
 		backends.MatMulIDGLU:   {refusesGated, recordGated},
 		backends.MatMulAdd:     {refusesMatMulAdd, recordMatMulAdd},
@@ -41,7 +42,7 @@ func (d *Device) Fuses(f backends.Fusion, nodes []*tensor.Tensor) error {
 		why = "there is no kernel for it"
 	} else if broken, ok := d.broken.Load(f); ok {
 		why = broken.(string)
-	} else {
+	} else if why = card.RefusesFusion(f, nodes); why == "" && k.refuses != nil {
 		why = k.refuses(d, nodes)
 	}
 	if why == "" {
@@ -71,30 +72,6 @@ func (r *recorder) fused(g backends.Group) error {
 		return fmt.Errorf("vulkan: %v (%s): %w", nodes[len(nodes)-1], g.Fusion, err)
 	}
 	return nil
-}
-
-// repeatsWhole reports whether t has, in each dimension, the size of s or 1: then strides of 0 repeat it.
-func repeatsWhole(t *tensor.Tensor, s tensor.Shape) bool {
-	for d := range s {
-		if t.Shape[d] != s[d] && t.Shape[d] != 1 {
-			return false
-		}
-	}
-	return true
-}
-
-func refusesNormMul(_ *Device, n []*tensor.Tensor) string {
-	last := n[len(n)-1]
-	repeated := []*tensor.Tensor{last.Src[1]}
-	if len(n) == 3 {
-		repeated = append(repeated, n[0].Src[1])
-	}
-	for _, t := range repeated {
-		if !repeatsWhole(t, last.Shape) {
-			return fmt.Sprintf("%v is repeated within a dimension of %v", t, last.Shape)
-		}
-	}
-	return ""
 }
 
 func recordNormMul(r *recorder, n []*tensor.Tensor) error {
@@ -127,13 +104,6 @@ func recordNormMul(r *recorder, n []*tensor.Tensor) error {
 	return r.run("norm_mul", r.rowLocal(mul.Shape[0]), spec{uint32(w.Type), add}, p, groupList(rows))
 }
 
-func refusesRoPESetRows(_ *Device, n []*tensor.Tensor) string {
-	if t := n[1].Type; t.Quantized() {
-		return fmt.Sprintf("the cache is %s, whose blocks are rounded as a whole", t)
-	}
-	return ""
-}
-
 func recordRoPESetRows(r *recorder, n []*tensor.Tensor) error {
 	rope, set := n[0], n[1]
 	op := rope.Op.(tensor.RoPE)
@@ -155,13 +125,6 @@ func recordRoPESetRows(r *recorder, n []*tensor.Tensor) error {
 	sp = append(sp, uint32(idx.Type), flag(tokens > 1))
 	width := x.Shape[0] - ropePairs(op)
 	return r.run("rope_set_rows", elementGroup, sp, p, r.linear(width*x.Shape[1]*tokens, elementGroup))
-}
-
-func refusesSoftCap(_ *Device, n []*tensor.Tensor) string {
-	if t := n[0].Type; t != tensor.F32 {
-		return fmt.Sprintf("between its steps numbers would not be rounded to %s", t)
-	}
-	return ""
 }
 
 func recordSoftCap(r *recorder, n []*tensor.Tensor) error {

@@ -2,28 +2,7 @@
 
 package vulkan
 
-import (
-	"fmt"
-
-	"github.com/tenon-go/tenon/tensor"
-)
-
-// decodable reports whether dequant.glsl knows t, or it is a float.
-func decodable(t tensor.DType) bool {
-	switch t {
-	case tensor.Q4_0, tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q8_0, tensor.Q8_1,
-		tensor.Q2_K, tensor.Q3_K, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.Q8_K, tensor.IQ4_NL, tensor.IQ4_XS, tensor.MXFP4:
-		return true
-	}
-	return isFloat(t)
-}
-
-func supportsMatMul(_ *Device, n *tensor.Tensor) string {
-	if a := n.Src[0]; !decodable(a.Type) {
-		return fmt.Sprintf("%s is %s, which no kernel decodes", label(a), a.Type)
-	}
-	return ""
-}
+import "github.com/tenon-go/tenon/tensor"
 
 // rowGroup returns the size of a group in which each subgroup has a row: eight of them, or as many as fit.
 func (r *recorder) rowGroup() (local, rows int) {

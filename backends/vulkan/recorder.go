@@ -42,7 +42,7 @@ type step struct {
 	size    int
 	groups  [3]uint32
 	barrier bool
-	weight  float64 // about what it costs; see costOf
+	weight  float64 // about what it costs; see card.Cost
 	node    *tensor.Tensor
 
 	shader    string

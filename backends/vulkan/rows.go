@@ -3,49 +3,20 @@
 package vulkan
 
 import (
-	"fmt"
-
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
-
-// isInteger reports whether t is an integer type.
-func isInteger(t tensor.DType) bool {
-	return t == tensor.I8 || t == tensor.I16 || t == tensor.I32 || t == tensor.I64
-}
-
-// encodable reports whether quantize.glsl or quantize_k.glsl knows t, or it is a float.
-func encodable(t tensor.DType) bool { return decodable(t) }
-
-// superblock reports whether t has blocks of 256, whose encoders are in quantize_k.glsl.
-func superblock(t tensor.DType) bool {
-	elems, _ := t.Block()
-	return elems == 256
-}
-
-func supportsGetRows(_ *Device, n *tensor.Tensor) string {
-	if t := n.Src[0].Type; !decodable(t) && !isInteger(t) {
-		return fmt.Sprintf("rows are %s, which no kernel decodes", t)
-	}
-	return ""
-}
 
 func recordGetRows(r *recorder, n *tensor.Tensor) error {
 	x, idx := n.Src[0], n.Src[1]
 	width, size := n.Shape[0], 0
-	if isInteger(x.Type) {
+	if card.IsInteger(x.Type) {
 		_, size = x.Type.Block()
 	} else if x.Type.Quantized() {
 		width /= 4
 	}
 	p := r.push().in(x, idx).out(n).faults(n).i(n.Shape[0], x.Shape[1], n.Shape[1], n.Shape[2], n.Shape[3], width).strides(x).step(idx, 0, 1, 2)
 	return r.run("get_rows", elementGroup, spec{uint32(x.Type), uint32(idx.Type), uint32(size)}, p, r.linear(width*n.Shape.Rows(), elementGroup))
-}
-
-func supportsSetRows(_ *Device, n *tensor.Tensor) string {
-	if !encodable(n.Type) {
-		return fmt.Sprintf("there is no encoder for %s", n.Type)
-	}
-	return ""
 }
 
 // lastRows finds out which of k rows in each plane of idx are the last that go to their place: with one row there is nothing to find.
@@ -77,7 +48,7 @@ func recordSetRows(r *recorder, n *tensor.Tensor) error {
 		p.u64(0)
 	}
 	p.faults(n).i(width, n.Shape[1], k, x.Shape[2], x.Shape[3], in2, in3).strides(n).strides(x).step(idx, 0, 1, 2)
-	if superblock(n.Type) {
+	if card.Superblock(n.Type) {
 		p.u32(uint32(idx.Type))
 		return r.run("set_rows_k", 64, spec{uint32(n.Type)}, p, r.linear(width*x.Shape.Rows(), 64))
 	}

@@ -29,10 +29,11 @@ var rules = map[string]rule{
 
 	"backends":                        {[]string{"tensor", "buffer"}, "interfaces and the registry, no implementation"},
 	"backends/cpu":                    concreteBackend(),
-	"backends/vulkan":                 concreteBackend("backends/vulkan/internal/vk"),
-	"backends/rocm":                   concreteBackend("backends/rocm/internal/hip", "backends/rocm/internal/goamdsmi"),
+	"backends/vulkan":                 concreteBackend("backends/vulkan/internal/vk", "backends/internal/card"),
+	"backends/rocm":                   concreteBackend("backends/rocm/internal/hip", "backends/rocm/internal/goamdsmi", "backends/internal/card"),
 	"backends/sim":                    concreteBackend("backends/cpu"), // a CPU behind another name
 	"backends/conformance":            suite("backends/conformance/ref", "internal/opcorpus"),
+	"backends/internal/card":          {[]string{"backends", "tensor"}, "what kernels of all cards have in common: it knows no card"},
 	"backends/rocm/internal/goamdsmi": {nil, "what AMD's management library says of a card: it knows no tensors"},
 	"backends/rocm/internal/hip":      {nil, "what of HIP the backend uses: it knows no tensors"},
 	"backends/vulkan/internal/vk":     {nil, "what of Vulkan the backend uses: it knows no tensors"},

@@ -1,0 +1,97 @@
+package card
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/tensor"
+)
+
+// node builds one node, or fails.
+func node(t *testing.T, build func(b *tensor.Builder) *tensor.Tensor) *tensor.Tensor {
+	t.Helper()
+	var b tensor.Builder
+	n := build(&b)
+	if _, err := b.Build(n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// What is refused has a reason that names what is wrong, and the like of it that kernels take has none.
+func TestRefuses(t *testing.T) {
+	s := tensor.MakeShape
+	for name, tc := range map[string]struct {
+		build func(b *tensor.Builder) *tensor.Tensor
+		why   string
+	}{
+		"floats": {func(b *tensor.Builder) *tensor.Tensor {
+			return b.Add(b.Input("x", tensor.F32, s(8)), b.Input("y", tensor.F16, s(8)))
+		}, ""},
+		"weights": {func(b *tensor.Builder) *tensor.Tensor {
+			return b.MatMul(b.Input("w", tensor.Q4_K, s(256, 8)), b.Input("x", tensor.F32, s(256)))
+		}, ""},
+		"weights that no kernel decodes": {func(b *tensor.Builder) *tensor.Tensor {
+			return b.MatMul(b.Input("w", tensor.IQ1_S, s(256, 8)), b.Input("x", tensor.F32, s(256)))
+		}, "w is IQ1_S"},
+		"rows of them": {func(b *tensor.Builder) *tensor.Tensor {
+			return b.GetRows(b.Input("w", tensor.IQ1_S, s(256, 8)), b.Input("i", tensor.I32, s(2)))
+		}, "rows are IQ1_S"},
+		"a head": {func(b *tensor.Builder) *tensor.Tensor {
+			q, k := b.Input("q", tensor.F32, s(1024, 2, 1)), b.Input("k", tensor.F16, s(1024, 2, 32))
+			return b.FlashAttn(tensor.FlashAttn{Scale: 1}, q, k, k, nil, nil)
+		}, ""},
+		"a head too large": {func(b *tensor.Builder) *tensor.Tensor {
+			q, k := b.Input("q", tensor.F32, s(1056, 2, 1)), b.Input("k", tensor.F16, s(1056, 2, 32))
+			return b.FlashAttn(tensor.FlashAttn{Scale: 1}, q, k, k, nil, nil)
+		}, "heads of 1056"},
+		"too many elements": {func(b *tensor.Builder) *tensor.Tensor {
+			return b.Scale(b.Input("x", tensor.F32, s(1<<16, 1<<16)), 2)
+		}, "2^32 elements"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			why := Refuses(node(t, tc.build))
+			if tc.why == "" && why != "" || !strings.Contains(why, tc.why) {
+				t.Errorf("%q, want %q", why, tc.why)
+			}
+		})
+	}
+}
+
+func TestRefusesFusion(t *testing.T) {
+	s := tensor.MakeShape
+	group := func(w tensor.Shape) []*tensor.Tensor {
+		var b tensor.Builder
+		norm := b.RMSNorm(b.Input("x", tensor.F32, s(48, 3)), 1e-6)
+		mul := b.Mul(norm, b.Input("w", tensor.F32, w))
+		if _, err := b.Build(mul); err != nil {
+			t.Fatal(err)
+		}
+		return []*tensor.Tensor{norm, mul}
+	}
+	for _, tc := range []struct {
+		w       tensor.Shape
+		refused bool
+	}{{s(48), false}, {s(48, 3), false}, {s(1), false}, {s(16), true}} {
+		if why := RefusesFusion(backends.RMSNormMul, group(tc.w)); (why != "") != tc.refused {
+			t.Errorf("a gain of %v: %q", tc.w, why)
+		}
+	}
+}
+
+// A product costs with its length, and a larger one more.
+func TestCost(t *testing.T) {
+	s := tensor.MakeShape
+	product := func(k, m int) float64 {
+		return Cost(node(t, func(b *tensor.Builder) *tensor.Tensor {
+			return b.MatMul(b.Input("w", tensor.F32, s(k, m)), b.Input("x", tensor.F32, s(k, 4)))
+		}))
+	}
+	if a, b := product(64, 32), product(128, 32); b <= a {
+		t.Errorf("rows of 64 cost %v, of 128 %v", a, b)
+	}
+	if a, b := product(64, 32), product(64, 64); b != 2*a {
+		t.Errorf("32 rows cost %v, 64 %v", a, b)
+	}
+}
