@@ -189,7 +189,7 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 		return r.recordFlashMerge(n, f, parts)
 	}
 	if f.splits > 1 {
-		r.spare = append(r.spare, parts) // launches run in order
+		r.scratch.Free(parts) // launches run in order
 	}
 	keep.done(r)
 	return nil
@@ -197,7 +197,7 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 
 // partsOf returns scratch memory for the parts of a result.
 func (r *recorder) partsOf(n *tensor.Tensor, f flashPlan) area {
-	return r.spareArea(4 * int64(n.Shape[0]+4) * int64(f.splits) * int64(f.outs))
+	return r.scratch.Take(4 * int64(n.Shape[0]+4) * int64(f.splits) * int64(f.outs))
 }
 
 // recordFlashMerge adds up parts.
@@ -209,7 +209,7 @@ func (r *recorder) recordFlashMerge(n *tensor.Tensor, f flashPlan, parts area) e
 	if err := r.run("flash_merge", r.rowLocal(n.Shape[0]/4), nil, p, groupList(f.outs)); err != nil {
 		return err
 	}
-	r.spare = append(r.spare, parts) // launches run in order
+	r.scratch.Free(parts) // launches run in order
 	keep.done(r)
 	return nil
 }

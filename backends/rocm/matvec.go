@@ -5,6 +5,7 @@ package rocm
 import (
 	"slices"
 
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -81,7 +82,7 @@ func (p *product) matVec() string {
 // rounded returns b as blocks of 32 signed bytes, and where the scales of the blocks begin.
 func (r *recorder) rounded(b *tensor.Tensor) (area, int64, error) {
 	elems := int64(b.Shape.Elems())
-	at, err := r.keep(formQ8, b, elems+elems/2, func(to area) error {
+	at, err := r.keep(card.Rounded, b, elems+elems/2, func(to area) error {
 		width := b.Shape[0] / 32
 		blocks := width * b.Shape.Rows()
 		p := r.push().in(b).outArea(to).outAreaAt(to, elems).i(blocks, width, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3)
@@ -182,7 +183,7 @@ func (r *recorder) join(p *product, kernel string, x factor) ([]*product, error)
 		if err != nil {
 			return nil, err
 		}
-		if to.meets(add) || added.meets(dst) { // one of them must come first
+		if to.Meets(add) || added.Meets(dst) { // one of them must come first
 			return nil, nil
 		}
 	}
@@ -195,7 +196,7 @@ func (r *recorder) spanOf(t *tensor.Tensor) (span, error) {
 	if a == 0 || err != nil {
 		return span{}, err
 	}
-	return span{a, a + uint64(t.Bytes())}, nil
+	return span{Lo: a, Hi: a + uint64(t.Bytes())}, nil
 }
 
 // roundsGate is how many rows the block has that rounds them.

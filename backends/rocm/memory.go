@@ -6,12 +6,13 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/rocm/internal/hip"
 	"github.com/tenon-go/tenon/buffer"
 )
 
 // alignment is that of tensors in a buffer, in bytes: what the widest load of any kernel asks for, and two lines of the cache.
-const alignment = 256
+const alignment = card.Align
 
 // slack is how many bytes of ours follow a buffer's: kernels read whole words.
 const slack = 64

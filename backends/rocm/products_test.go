@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/internal/hipemu"
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -296,7 +297,7 @@ func TestKept(t *testing.T) {
 	}}}
 	makes := func(x *tensor.Tensor) bool {
 		made := false
-		if _, err := r.keep(formQ8, x, 96, func(area) error { made = true; return nil }); err != nil {
+		if _, err := r.keep(card.Rounded, x, 96, func(area) error { made = true; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return made
@@ -308,18 +309,18 @@ func TestKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.overwritten([]span{{a + 256, a + 512}, {a - 4, a}}); makes(at[0]) {
+	if r.scratch.Overwritten([]span{{Lo: a + 256, Hi: a + 512}, {Lo: a - 4, Hi: a}}); makes(at[0]) {
 		t.Error("a write beside it makes it anew")
 	}
-	if r.overwritten([]span{{a + 252, a + 256}}); !makes(at[0]) {
+	if r.scratch.Overwritten([]span{{Lo: a + 252, Hi: a + 256}}); !makes(at[0]) {
 		t.Error("it is kept although its end was written to")
 	}
-	scratch := r.scratch
+	scratch := r.scratch.Size
 	if !makes(at[1]) || !makes(at[2]) || makes(at[0]) || !makes(at[3]) || !makes(at[0]) || makes(at[2]) {
 		t.Error("not the last three are kept")
 	}
-	if r.scratch != scratch+3*alignment { // three others, of which one is made before another is given up
-		t.Errorf("scratch memory is not used again: %d bytes more", r.scratch-scratch)
+	if r.scratch.Size != scratch+3*alignment { // three others, of which one is made before another is given up
+		t.Errorf("scratch memory is not used again: %d bytes more", r.scratch.Size-scratch)
 	}
 }
 

@@ -129,9 +129,9 @@ func (r *recorder) node(n *tensor.Tensor) error {
 
 // memory allocates scratch memory, and puts its addresses into the parameters.
 func (p *program) memory(r *recorder) error {
-	if r.scratch > 0 {
-		err := p.s.with(fmt.Sprintf("allocating %d bytes of scratch memory", r.scratch), func() (err error) {
-			p.temp, err = p.s.rt.Malloc(r.scratch)
+	if r.scratch.Size > 0 {
+		err := p.s.with(fmt.Sprintf("allocating %d bytes of scratch memory", r.scratch.Size), func() (err error) {
+			p.temp, err = p.s.rt.Malloc(r.scratch.Size)
 			return err
 		})
 		if err != nil {
@@ -144,8 +144,8 @@ func (p *program) memory(r *recorder) error {
 			binary.LittleEndian.PutUint64(b, uint64(p.temp)+binary.LittleEndian.Uint64(b))
 		}
 	}
-	if c := r.counters; c.size > 0 {
-		return p.s.fill(p.temp+uintptr(c.at), 0, c.size)
+	if c := r.counters; c.Size > 0 {
+		return p.s.fill(p.temp+uintptr(c.At), 0, c.Size)
 	}
 	return nil
 }

@@ -23,11 +23,9 @@ type recorder struct {
 	bufs  []*buf                    // that are used
 	nodes []*tensor.Tensor          // with indices, by the number that a fault carries
 
-	scratch int64 // bytes that are needed
-	faults  int   // slot for faults, or -1
+	scratch card.Scratch
+	faults  int // slot for faults, or -1
 
-	kept   []kept // other forms of factors of products
-	spare  []area // scratch memory that held such
 	joined joined // what the last step multiplies
 	turned turned // what the last step turns
 
@@ -114,19 +112,9 @@ func (p *push) out(t *tensor.Tensor) *push { return p.outAt(t, 0) }
 func (p *push) outAt(t *tensor.Tensor, offset int) *push {
 	a := p.address(t)
 	if a != 0 {
-		p.writes = append(p.writes, span{a + uint64(offset), a + uint64(t.Bytes())})
+		p.writes = append(p.writes, span{Lo: a + uint64(offset), Hi: a + uint64(t.Bytes())})
 	}
 	return p.u64(a + uint64(offset))
-}
-
-// area is a piece of the program's scratch memory: it holds nothing from one submit to the next.
-type area struct{ at, size int64 }
-
-// area reserves scratch memory for results between two launches, aligned as tensors are.
-func (r *recorder) area(size int64) area {
-	a := area{r.scratch, size}
-	r.scratch += (size + alignment - 1) &^ (alignment - 1)
-	return a
 }
 
 // maxCounters is how many counters there are.
@@ -134,8 +122,8 @@ const maxCounters = 4096
 
 // counterArea returns scratch memory with counters for blocks of a launch, which are 0 between launches.
 func (r *recorder) counterArea() area {
-	if r.counters.size == 0 {
-		r.counters = r.area(4 * maxCounters)
+	if r.counters.Size == 0 {
+		r.counters = r.scratch.New(4 * maxCounters)
 	}
 	return r.counters
 }
@@ -147,7 +135,7 @@ func (p *push) outArea(a area) *push { return p.inAreaAt(a, 0) }
 // inAreaAt adds the address of a place in scratch memory that is read; outAreaAt of one that is written.
 func (p *push) inAreaAt(a area, offset int64) *push {
 	p.scratch = append(p.scratch, len(p.data))
-	return p.u64(uint64(a.at + offset))
+	return p.u64(uint64(a.At + offset))
 }
 
 func (p *push) outAreaAt(a area, offset int64) *push { return p.inAreaAt(a, offset) }
@@ -249,7 +237,7 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 	key := kernelKey{name: kernel, local: uint32(local), n: len(sp)}
 	copy(key.consts[:], sp)
 	r.steps = append(r.steps, step{key: key, params: p.data, block: uint32(local), grid: grid, scratchAt: p.scratch})
-	r.overwritten(p.writes)
+	r.scratch.Overwritten(p.writes)
 	return nil
 }
 

@@ -125,7 +125,7 @@ func (r *recorder) joins(t *turn) (bool, error) {
 				return false, err
 			}
 		}
-		if at[0].meets(at[2]) || at[0].meets(at[3]) || at[1].meets(at[2]) {
+		if at[0].Meets(at[2]) || at[0].Meets(at[3]) || at[1].Meets(at[2]) {
 			return false, nil
 		}
 	}

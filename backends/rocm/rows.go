@@ -26,7 +26,7 @@ func (r *recorder) lastRows(idx *tensor.Tensor, k, in2, in3 int) (area, error) {
 		return area{}, nil
 	}
 	count := k * in2 * in3
-	return r.keep(formLast, idx, 4*int64(count), func(to area) error {
+	return r.keep(card.Last, idx, 4*int64(count), func(to area) error {
 		p := r.push().in(idx).outArea(to).i(k, in2, in3).step(idx, 0, 1, 2).u32(uint32(idx.Type))
 		return r.run("set_rows_last", elementGroup, nil, p, r.linear(count, elementGroup))
 	})

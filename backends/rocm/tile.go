@@ -2,7 +2,10 @@
 
 package rocm
 
-import "github.com/tenon-go/tenon/tensor"
+import (
+	"github.com/tenon-go/tenon/backends/internal/card"
+	"github.com/tenon-go/tenon/tensor"
+)
 
 // tile is the shape of matmul_halves: rows of a and of b in a block, and in a wave.
 type tile struct{ bm, bn, wm, wn int }
@@ -55,7 +58,7 @@ type grouped struct {
 func (r *recorder) group(p *product, bn int) (grouped, error) {
 	used, rows, experts := p.n.Shape[1], p.columns(), p.a.Shape[2]
 	g := grouped{n: min(rows, ceilDiv(rows, bn)+experts)}
-	g.slots, g.tiles = r.spareArea(4*int64(rows)), r.spareArea(12*int64(g.n))
+	g.slots, g.tiles = r.scratch.Take(4*int64(rows)), r.scratch.Take(12*int64(g.n))
 	ps := r.push().in(p.ids).outArea(g.slots).outArea(g.tiles).faults(p.n).i(experts, bn, used, rows, g.n).step(p.ids, 0, 1)
 	return g, r.run("group_ids", 256, nil, ps, groupList(1))
 }
@@ -63,7 +66,7 @@ func (r *recorder) group(p *product, bn int) (grouped, error) {
 // free gives the memory of g back: launches run in order.
 func (g grouped) free(r *recorder) {
 	if g.n > 0 {
-		r.spare = append(r.spare, g.slots, g.tiles)
+		r.scratch.Free(g.slots, g.tiles)
 	}
 }
 
@@ -77,13 +80,13 @@ func (g grouped) in(ps *push) *push {
 
 // halved returns p's second factor as rows of kp halves, or BF16 if that is what the first one has, and where their scales begin.
 func (r *recorder) halved(p *product, kp int) (area, int64, error) {
-	b, form, rows := p.b, formF16, p.b.Shape.Rows()
+	b, form, rows := p.b, card.Halved, p.b.Shape.Rows()
 	if p.a.Type == tensor.BF16 {
-		form = formBF16
+		form = card.Brained
 	}
 	size := 2 * int64(kp) * int64(rows)
 	at, err := r.keep(form, b, size+4*int64(rows), func(to area) error {
-		p := r.push().in(b).outArea(to).outAreaAt(to, size).i(b.Shape[0], kp, rows, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3).u32(flag(form == formBF16))
+		p := r.push().in(b).outArea(to).outAreaAt(to, size).i(b.Shape[0], kp, rows, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3).u32(flag(form == card.Brained))
 		return r.run("halve_rows", r.rowLocal(b.Shape[0]/4), nil, p, groupList(rows))
 	})
 	return at, size, err
@@ -135,7 +138,7 @@ func (r *recorder) recordHalves(p *product) error {
 	ps := g.in(r.push()).in(a).inArea(x).inAreaAt(x, scales).in(p.addend)
 	var parts area
 	if splits > 1 {
-		parts = r.spareArea(4 * int64(splits) * int64(n.Shape.Elems()))
+		parts = r.scratch.Take(4 * int64(splits) * int64(n.Shape.Elems()))
 		ps.outArea(parts)
 	} else {
 		ps.out(n)
@@ -150,7 +153,7 @@ func (r *recorder) recordHalves(p *product) error {
 		return nil
 	}
 	ps = r.push().inArea(parts).inAreaAt(x, scales).in(p.addend).out(n).i(n.Shape[0], p.columns(), splits, addStepOf(p.addend))
-	r.spare = append(r.spare, parts)
+	r.scratch.Free(parts)
 	return r.run("sum_splits", elementGroup, nil, ps, r.linear(n.Shape.Elems(), elementGroup))
 }
 

@@ -103,7 +103,7 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 	var parts area
 	var round *rounding
 	if f.splits > 1 {
-		parts = r.spareArea(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
+		parts = r.scratch.Take(4 * int64(dv+4) * int64(f.splits) * int64(f.outs))
 		p.u64(0).outArea(parts).u64(0).u64(0)
 	} else {
 		p.out(n).u64(0)
@@ -126,7 +126,7 @@ func (r *recorder) recordFlashRows(n *tensor.Tensor, f flashPlan) error {
 		if err := r.run("flash_merge", r.rowLocal(dv/4), sp, p, groupList(f.outs)); err != nil {
 			return err
 		}
-		r.spare = append(r.spare, parts)
+		r.scratch.Free(parts)
 	}
 	round.done(r)
 	return nil

@@ -2,63 +2,32 @@
 
 package vulkan
 
-import "github.com/tenon-go/tenon/tensor"
-
-// What a product makes of its second factor first, rounded or converted, is kept for other products of it:
-// until the factor is written to, or others have come after it.
-
-// keptForm is what was made.
-type keptForm uint8
-
-const (
-	formQ8  keptForm = iota // blocks of 32, by quantize_x
-	formF16                 // rows of halves, by halve_x
+import (
+	"github.com/tenon-go/tenon/backends/internal/card"
+	"github.com/tenon-go/tenon/tensor"
 )
 
-type keptKey struct {
-	form  keptForm
-	at    uint64
-	shape tensor.Shape
-	step  tensor.Strides
-}
-
-type kept struct {
-	key keptKey
-	src span
-	at  area
-}
-
-func keyOf(form keptForm, at uint64, t *tensor.Tensor) keptKey {
-	if form == formQ8 && t.Contiguous() {
-		return keptKey{form, at, tensor.MakeShape(t.Shape.Elems()), tensor.Strides{}} // rows do not matter
-	}
-	return keptKey{form, at, t.Shape, t.Stride}
-}
-
-// maxKept is how many are kept at most: the factors of products that run at the same time.
-const maxKept = 3
+type (
+	area = card.Area
+	span = card.Span
+)
 
 // keep returns scratch memory of size bytes that holds t in a form, and fills it by calling fill if it does not yet.
-func (r *recorder) keep(form keptForm, t *tensor.Tensor, size int64, fill func(to area) error) (area, error) {
+func (r *recorder) keep(form card.Form, t *tensor.Tensor, size int64, fill func(to area) error) (area, error) {
 	a, err := r.address(t)
 	if err != nil {
 		return area{}, err
 	}
-	key := keyOf(form, a, t)
-	for _, k := range r.kept {
-		if k.key == key {
-			return k.at, nil
-		}
+	key := card.KeyOf(form, a, t)
+	if at, ok := r.scratch.Find(key); ok {
+		return at, nil
 	}
-	if len(r.kept) >= maxKept {
-		r.drop(0)
-	}
-	at := r.spareArea(size)
-	if err := fill(at); err != nil {
+	to := r.scratch.Take(size)
+	if err := fill(to); err != nil {
 		return area{}, err
 	}
-	r.kept = append(r.kept, kept{key, span{a, a + uint64(t.Bytes())}, at})
-	return at, nil
+	r.scratch.Keep(key, span{Lo: a, Hi: a + uint64(t.Bytes())}, to)
+	return to, nil
 }
 
 // rounding is where a kernel stores its result a second time, rounded for products of it: nil if it does not.
@@ -74,7 +43,7 @@ func (r *recorder) roundTo(p *push, t *tensor.Tensor) *rounding {
 		p.u64(0).u64(0)
 		return nil
 	}
-	x := &rounding{t, r.spareArea(int64(elems) + int64(elems)/2)}
+	x := &rounding{t, r.scratch.Take(int64(elems) + int64(elems)/2)}
 	p.outArea(x.at).inAreaAt(x.at, int64(elems))
 	return x
 }
@@ -91,38 +60,5 @@ func (x *rounding) done(r *recorder) {
 	if err != nil {
 		return // it was recorded, so there is one
 	}
-	if len(r.kept) >= maxKept {
-		r.drop(0)
-	}
-	r.kept = append(r.kept, kept{keyOf(formQ8, a, x.t), span{a, a + uint64(x.t.Bytes())}, x.at})
-}
-
-func (r *recorder) drop(i int) {
-	r.spare = append(r.spare, r.kept[i].at)
-	r.kept = append(r.kept[:i], r.kept[i+1:]...)
-}
-
-// overwritten forgets what was made of memory that is written now.
-func (r *recorder) overwritten(writes []span) {
-	for i := len(r.kept) - 1; i >= 0; i-- {
-		if meet(writes, []span{r.kept[i].src}) {
-			r.drop(i)
-		}
-	}
-}
-
-// spareArea returns scratch memory that is no longer needed, the smallest that is large enough, or new.
-func (r *recorder) spareArea(size int64) area {
-	best := -1
-	for i, a := range r.spare {
-		if a.size >= size && (best < 0 || a.size < r.spare[best].size) {
-			best = i
-		}
-	}
-	if best < 0 {
-		return r.area(size)
-	}
-	a := r.spare[best]
-	r.spare = append(r.spare[:best], r.spare[best+1:]...)
-	return a
+	r.scratch.Keep(card.KeyOf(card.Rounded, a, x.t), span{Lo: a, Hi: a + uint64(x.t.Bytes())}, x.at)
 }

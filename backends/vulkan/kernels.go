@@ -2,7 +2,9 @@
 
 package vulkan
 
-import "github.com/tenon-go/tenon/tensor"
+import (
+	"github.com/tenon-go/tenon/tensor"
+)
 
 // kernel is how one kind of node is computed: see the package's doc.
 type kernel struct {

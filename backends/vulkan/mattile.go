@@ -3,6 +3,7 @@
 package vulkan
 
 import (
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -65,7 +66,7 @@ type grouped struct {
 func (r *recorder) group(p *product, bn int) (grouped, error) {
 	used, rows, experts := p.n.Shape[1], p.n.Shape[1]*p.n.Shape[2], p.a.Shape[2]
 	g := grouped{n: min(rows, ceilDiv(rows, bn)+experts)}
-	g.slots, g.tiles = r.spareArea(4*int64(rows)), r.spareArea(12*int64(g.n))
+	g.slots, g.tiles = r.scratch.Take(4*int64(rows)), r.scratch.Take(12*int64(g.n))
 	ps := r.push().in(p.ids).outArea(g.slots).outArea(g.tiles).faults(p.n).i(used, rows, g.n).step(p.ids, 0, 1)
 	return g, r.run("group_ids", r.rowLocal(256), spec{uint32(experts), uint32(bn)}, ps, groupList(1))
 }
@@ -73,7 +74,7 @@ func (r *recorder) group(p *product, bn int) (grouped, error) {
 // free gives the memory of g back.
 func (r *recorder) freeGroup(g grouped) {
 	if g.n > 0 {
-		r.spare = append(r.spare, g.slots, g.tiles)
+		r.scratch.Free(g.slots, g.tiles)
 	}
 }
 
@@ -96,7 +97,7 @@ func addStepOf(t *tensor.Tensor) int {
 func (r *recorder) halved(b *tensor.Tensor, kp int) (area, int64, error) {
 	rows := b.Shape.Rows()
 	size := 2 * int64(kp) * int64(rows)
-	at, err := r.keep(formF16, b, size+4*int64(rows), func(to area) error {
+	at, err := r.keep(card.Halved, b, size+4*int64(rows), func(to area) error {
 		p := r.push().in(b).outArea(to).inAreaAt(to, size).i(b.Shape[0], kp, rows, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3)
 		return r.run("halve_x", r.rowLocal(b.Shape[0]/4), nil, p, groupList(rows))
 	})

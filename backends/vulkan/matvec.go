@@ -5,6 +5,7 @@ package vulkan
 import (
 	"math"
 
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
 
@@ -93,7 +94,7 @@ func (d *Device) integers() bool {
 // rounded returns b as blocks of 32 signed bytes, and where the scales of the blocks begin.
 func (r *recorder) rounded(b *tensor.Tensor) (area, int64, error) {
 	elems := int64(b.Shape.Elems())
-	at, err := r.keep(formQ8, b, elems+elems/2, func(to area) error {
+	at, err := r.keep(card.Rounded, b, elems+elems/2, func(to area) error {
 		width := b.Shape[0] / 32
 		blocks := width * b.Shape.Rows()
 		p := r.push().in(b).outArea(to).inAreaAt(to, elems).i(blocks, width, b.Shape[1], b.Shape[2]).step(b, 1, 2, 3)

@@ -7,12 +7,13 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/buffer"
 )
 
 // alignment is that of tensors in a buffer, in bytes: what the widest load of any kernel asks for, and a line of most caches.
-const alignment = 256
+const alignment = card.Align
 
 // memory is a buffer.Type.
 type memory struct {

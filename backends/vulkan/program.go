@@ -123,9 +123,9 @@ func (r *recorder) node(n *tensor.Tensor) error {
 func (p *program) memory(r *recorder) error {
 	s, index := p.s, p.s.dev.local.index
 	var err error
-	if r.scratch > 0 {
-		if p.temp, err = s.vk.CreateBuffer(r.scratch, index, false, nil); err != nil {
-			return s.failed(fmt.Sprintf("allocating %d bytes of scratch memory", r.scratch), err)
+	if r.scratch.Size > 0 {
+		if p.temp, err = s.vk.CreateBuffer(r.scratch.Size, index, false, nil); err != nil {
+			return s.failed(fmt.Sprintf("allocating %d bytes of scratch memory", r.scratch.Size), err)
 		}
 	}
 	for i := range r.steps {

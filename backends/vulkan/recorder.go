@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/buffer"
 	"github.com/tenon-go/tenon/tensor"
@@ -24,13 +25,10 @@ type recorder struct {
 	nodes []*tensor.Tensor          // with indices, by the number that a fault carries
 
 	params  []byte // of dispatches with more than push constants hold
-	scratch int64  // bytes that are needed
-	faults  int    // slot for faults, or -1
+	scratch card.Scratch
+	faults  int // slot for faults, or -1
 
 	tailed *product // of the last step, if it can be given a tail
-
-	kept  []kept // other forms of factors of products
-	spare []area // scratch memory that held such
 
 	pendingReads, pendingWrites []span // since the last barrier
 }
@@ -50,22 +48,6 @@ type step struct {
 	scratchAt []int // offsets in push of addresses in scratch memory
 	counterAt int   // where in push the address of its counter is, or 0
 	counter   int   // where in params that is
-}
-
-// span is a range of addresses.
-type span struct{ lo, hi uint64 }
-
-func (a span) meets(b span) bool { return a.lo < b.hi && b.lo < a.hi }
-
-func meet(as, bs []span) bool {
-	for _, a := range as {
-		for _, b := range bs {
-			if a.meets(b) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // address returns where t begins, and notes its buffer. It is 0 for an absent tensor, and for one without elements.
@@ -121,7 +103,7 @@ func (p *push) in(ts ...*tensor.Tensor) *push {
 			p.err = err
 		}
 		if a != 0 {
-			p.reads = append(p.reads, span{a, a + uint64(t.Bytes())})
+			p.reads = append(p.reads, span{Lo: a, Hi: a + uint64(t.Bytes())})
 		}
 		p.u64(a)
 	}
@@ -135,7 +117,7 @@ func (p *push) out(t *tensor.Tensor) *push {
 		p.err = err
 	}
 	if a != 0 {
-		p.writes = append(p.writes, span{a, a + uint64(t.Bytes())})
+		p.writes = append(p.writes, span{Lo: a, Hi: a + uint64(t.Bytes())})
 	}
 	return p.u64(a)
 }
@@ -147,29 +129,19 @@ func (p *push) outAt(t *tensor.Tensor, offset int) *push {
 		p.err = err
 	}
 	if a != 0 {
-		p.writes = append(p.writes, span{a + uint64(offset), a + uint64(t.Bytes())})
+		p.writes = append(p.writes, span{Lo: a + uint64(offset), Hi: a + uint64(t.Bytes())})
 	}
 	return p.u64(a + uint64(offset))
-}
-
-// area is a piece of the program's scratch memory: it holds nothing from one submit to the next.
-type area struct{ at, size int64 }
-
-// area reserves scratch memory for results between two dispatches, aligned as tensors are.
-func (r *recorder) area(size int64) area {
-	a := area{r.scratch, size}
-	r.scratch += (size + alignment - 1) &^ (alignment - 1)
-	return a
 }
 
 // scratchBase stands for the address of scratch memory until there is some: no buffer lies there.
 const scratchBase = 1 << 63
 
 func (p *push) scratchSpan(a area) span {
-	lo := uint64(scratchBase) + uint64(a.at)
+	lo := uint64(scratchBase) + uint64(a.At)
 	p.scratch = append(p.scratch, len(p.data))
-	p.u64(uint64(a.at))
-	return span{lo, lo + uint64(a.size)}
+	p.u64(uint64(a.At))
+	return span{Lo: lo, Hi: lo + uint64(a.Size)}
 }
 
 // inArea adds the address of scratch memory that is read; outArea of such that is written.
@@ -185,7 +157,7 @@ func (p *push) outArea(a area) *push {
 
 // inAreaAt adds the address of a place in scratch memory that inArea has named.
 func (p *push) inAreaAt(a area, offset int64) *push {
-	p.scratchSpan(area{a.at + offset, a.size - offset})
+	p.scratchSpan(area{At: a.At + offset, Size: a.Size - offset})
 	return p
 }
 
@@ -314,14 +286,14 @@ func (r *recorder) run(shader string, local int, sp spec, p *push, groups [3]uin
 		r.params = append(r.params, make([]byte, 16)...)
 	}
 	r.tailed = nil
-	st.barrier = meet(p.reads, r.pendingWrites) || meet(p.writes, r.pendingWrites) || meet(p.writes, r.pendingReads)
+	st.barrier = card.Meet(p.reads, r.pendingWrites) || card.Meet(p.writes, r.pendingWrites) || card.Meet(p.writes, r.pendingReads)
 	if st.barrier {
 		r.pendingReads, r.pendingWrites = r.pendingReads[:0], r.pendingWrites[:0]
 	}
 	r.pendingReads = append(r.pendingReads, p.reads...)
 	r.pendingWrites = append(r.pendingWrites, p.writes...)
 	r.steps = append(r.steps, st)
-	r.overwritten(p.writes)
+	r.scratch.Overwritten(p.writes)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (r *recorder) lastRows(idx *tensor.Tensor, k, in2, in3 int) (area, error) {
 	if k <= 1 {
 		return area{}, nil
 	}
-	last := r.area(4 * int64(k*in2*in3))
+	last := r.scratch.New(4 * int64(k*in2*in3))
 	p := r.push().in(idx).outArea(last).i(k, in2, in3).step(idx, 0, 1, 2)
 	return last, r.run("set_rows_last", elementGroup, spec{uint32(idx.Type)}, p, r.linear(k*in2*in3, elementGroup))
 }

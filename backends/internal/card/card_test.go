@@ -95,3 +95,39 @@ func TestCost(t *testing.T) {
 		t.Errorf("32 rows cost %v, 64 %v", a, b)
 	}
 }
+
+// Scratch memory is used again as soon as nobody wants what is there: the last few factors are, until they are written to.
+func TestScratch(t *testing.T) {
+	var s Scratch
+	key := func(i int) Key { return Key{form: Rounded, at: uint64(1000 * i)} }
+	src := func(i int) Span { return Span{uint64(1000 * i), uint64(1000*i + 100)} }
+	put := func(i int) Area {
+		a := s.Take(300)
+		s.Keep(key(i), src(i), a)
+		return a
+	}
+	first := put(1)
+	s.Keep(Key{form: Last, at: 9000}, src(9), s.New(10))
+	put(2)
+	put(3)
+	if _, ok := s.Find(key(1)); !ok || s.Size != 3*512+256 {
+		t.Fatalf("three factors take %d bytes, and the first is kept: %v", s.Size, ok)
+	}
+	put(4)
+	if _, ok := s.Find(key(1)); ok {
+		t.Error("a fourth factor leaves the first")
+	}
+	if a := s.Take(200); a != first {
+		t.Errorf("what is free is at %v, and taken is %v", first, a)
+	}
+	s.Overwritten([]Span{{2099, 2200}, {2900, 3000}})
+	if _, ok := s.Find(key(2)); ok {
+		t.Error("a factor is kept whose end was written to")
+	}
+	if _, ok := s.Find(key(3)); !ok {
+		t.Error("a write before a factor has it forgotten")
+	}
+	if _, ok := s.Find(Key{form: Last, at: 9000}); !ok {
+		t.Error("factors drive out what is made of indices")
+	}
+}
