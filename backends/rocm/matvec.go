@@ -306,7 +306,7 @@ func (r *recorder) matVecs(l *vecLaunch) error {
 	} else {
 		ps.i(0, 0, 0, 0, 0, 0)
 	}
-	ps.u32(uint32(p.glu.Act), flag(p.glu.OAI)).f32(p.glu.Alpha, p.glu.Limit).u32(0)
+	ps.f32(p.glu.Alpha, p.glu.Limit).u32(0)
 	fours := 0
 	if l.tail != nil {
 		ps.in(l.tail.gain).out(l.tail.dst).outArea(r.counterArea()).f32(l.tail.norm.Op.(tensor.RMSNorm).Eps).u32(0)
@@ -315,7 +315,7 @@ func (r *recorder) matVecs(l *vecLaunch) error {
 		ps.u64(0, 0, 0).u32(0, 0)
 	}
 	sp := spec{
-		uint32(p.a.Type), uint32(t.cols), uint32(t.rows), flag(p.a2 != nil), uint32(t.blocks), uint32(t.split),
+		uint32(p.a.Type), uint32(t.cols), uint32(t.rows), p.gate(), uint32(t.blocks), uint32(t.split),
 		flag(l.gates && round != nil), uint32(fours),
 	}
 	if err := r.run(l.kernel, t.waves*wave, sp, ps, groupList(groups*ceilDiv(p.columns(), t.cols))); err != nil {
@@ -323,6 +323,14 @@ func (r *recorder) matVecs(l *vecLaunch) error {
 	}
 	round.done(r)
 	return nil
+}
+
+// gate is GATE of matvec.h.
+func (p *product) gate() uint32 {
+	if p.a2 == nil {
+		return 0
+	}
+	return 1 + 2*uint32(p.glu.Act) + flag(p.glu.OAI)
 }
 
 // addStepOf is how many bytes lie from what is added to a row of b to the next, 0 for a bias.

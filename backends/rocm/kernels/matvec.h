@@ -10,6 +10,7 @@
 // length of a row. And a launch behind another costs as much as some products: the last block to be done can go on to RMSNorm of the result,
 // TAIL fours of it in a thread.
 
+// GATE is 0, or says of a result that is gated by a second product how: one more than twice the function's number, and one besides for that of OAI.
 // EACH is how many rows of weights a wave reads.
 constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
 
@@ -46,7 +47,6 @@ struct Product {
 	u32 astep, bstep, addStep;
 	u32 groups, passes; // blocks for the rows of a of all parts, and how often they go on to other rows
 	u32 experts, estep, used, bused, is0, is1; // bused: rows of b for a token, used or 1
-	u32 act, oai;
 	float alpha, limit; // of the gate
 	u64 gain, normTo, counter; // with TAIL: of the norm, where its result goes, and a number that is 0 between launches
 	float eps;
@@ -111,7 +111,7 @@ struct Product {
 				u32 i = w.row0 + r, j = w.col0 + c;
 				if (LANE != c * ROWS + r || i >= w.part.m || j >= n) continue;
 				float s = w.sums[r * COLS + c];
-				if (GATE) s = gated(act, oai != 0, alpha, limit, s, w.sums[(EACH - ROWS + r) * COLS + c]);
+				if (GATE) s = gated((GATE - 1) / 2, (GATE - 1) % 2 != 0, alpha, limit, s, w.sums[(EACH - ROWS + r) * COLS + c]);
 				if (w.part.add != 0) s += F32(w.part.add + u64(j) * addStep + 4 * u64(i)).v;
 				F32(w.part.dst + 4 * (u64(i) + u64(w.part.m) * j)).v = s;
 				if (ROUND) results[i % 32] = s;
