@@ -3,12 +3,12 @@
 package tenon_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/rocm"
 	"github.com/tenon-go/tenon/internal/hipemu"
+	"github.com/tenon-go/tenon/internal/testcard"
 	"github.com/tenon-go/tenon/internal/testcorpus"
 )
 
@@ -49,13 +49,6 @@ func TestROCmCorpusLogits(t *testing.T) {
 
 // TestROCmCardCorpusLogits is that on this machine's card, where there is one.
 func TestROCmCardCorpusLogits(t *testing.T) {
-	dev, err := backends.Open("ROCm0")
-	if err != nil {
-		if os.Getenv("TENON_DEMAND_ROCM") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { dev.Close() })
+	testcard.Need(t, "ROCm0")
 	corpusLogitsOn(t, "ROCm0", testcorpus.Glob(t, "models/*.gguf"))
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/tenon-go/tenon"
-	"github.com/tenon-go/tenon/backends"
 	_ "github.com/tenon-go/tenon/backends/vulkan"
+	"github.com/tenon-go/tenon/internal/testcard"
 	"github.com/tenon-go/tenon/internal/testcorpus"
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -16,14 +16,7 @@ import (
 // TestVulkanCorpusLogits is TestCorpusLogits on a Vulkan device, where there is one. A plan that leaves nodes to the CPU fails: every
 // op of these models has a kernel.
 func TestVulkanCorpusLogits(t *testing.T) {
-	dev, err := backends.Open("Vulkan0")
-	if err != nil {
-		if os.Getenv("TENON_DEMAND_VULKAN") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { dev.Close() })
+	testcard.Need(t, "Vulkan0")
 	corpusLogitsOn(t, "Vulkan0", testcorpus.Glob(t, "models/*.gguf"))
 }
 

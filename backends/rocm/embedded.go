@@ -21,7 +21,7 @@ import (
 
 var embedded struct {
 	sync.Mutex
-	all []fs.FS
+	all []*fs.FS // pointers, because what a program brings need not be comparable
 }
 
 // AddKernels makes known what WriteKernels wrote: a zip.Reader of its archive, or a folder with the same files. What is not in there is compiled,
@@ -38,19 +38,13 @@ var embedded struct {
 func AddKernels(fsys fs.FS) (remove func()) {
 	embedded.Lock()
 	defer embedded.Unlock()
-	own := &fsys
-	embedded.all = append(embedded.all, embeddedFS{own})
+	embedded.all = append(embedded.all, &fsys)
 	return func() {
 		embedded.Lock()
 		defer embedded.Unlock()
-		embedded.all = slices.DeleteFunc(embedded.all, func(f fs.FS) bool { return f == embeddedFS{own} })
+		embedded.all = slices.DeleteFunc(embedded.all, func(f *fs.FS) bool { return f == &fsys })
 	}
 }
-
-// embeddedFS can be compared, whatever it holds.
-type embeddedFS struct{ fsys *fs.FS }
-
-func (e embeddedFS) Open(name string) (fs.File, error) { return (*e.fsys).Open(name) }
 
 // embeddedCode returns a kernel that a program has brought, or nil.
 func embeddedCode(name string) []byte {
@@ -58,7 +52,7 @@ func embeddedCode(name string) []byte {
 	all := slices.Clone(embedded.all)
 	embedded.Unlock()
 	for _, f := range all {
-		if data, err := fs.ReadFile(f, name); err == nil {
+		if data, err := fs.ReadFile(*f, name); err == nil {
 			if code := checked(data); code != nil {
 				return code
 			}

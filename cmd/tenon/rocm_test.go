@@ -5,7 +5,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/tenon-go/tenon/backends/rocm"
 	"github.com/tenon-go/tenon/backends/sim"
 	"github.com/tenon-go/tenon/internal/hipemu"
+	"github.com/tenon-go/tenon/internal/testcard"
 	"github.com/tenon-go/tenon/internal/tinymodel"
 )
 
@@ -57,16 +57,7 @@ func TestROCmPairs(t *testing.T) {
 
 // TestROCmCardPairs is that on a real card behind both APIs, where there is one.
 func TestROCmCardPairs(t *testing.T) {
-	for _, name := range []string{"Vulkan0", "ROCm0"} {
-		dev, err := backends.Open(name)
-		if err != nil {
-			if os.Getenv("TENON_DEMAND_ROCM") != "" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
-		t.Cleanup(func() { dev.Close() })
-	}
+	testcard.Need(t, "ROCm0", "Vulkan0") // in this order: builds without cgo have no Vulkan to demand
 	testPairs(t, "Vulkan0", "ROCm0")
 }
 

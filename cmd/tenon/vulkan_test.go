@@ -2,26 +2,18 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/tenon-go/tenon/backends"
+	"github.com/tenon-go/tenon/internal/testcard"
 	"github.com/tenon-go/tenon/internal/tinymodel"
 )
 
 // TestVulkanPair has a draft that reads a cache in a card's memory: it runs where the cache is, is refused elsewhere
 // before anything is loaded, and runs there with a mirror.
 func TestVulkanPair(t *testing.T) {
-	dev, err := backends.Open("Vulkan0")
-	if err != nil {
-		if os.Getenv("TENON_DEMAND_VULKAN") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { dev.Close() })
+	testcard.Need(t, "Vulkan0")
 	dir := t.TempDir()
 	shared := tinymodel.SharedTarget(tinymodel.Config{})
 	target, draft := filepath.Join(dir, "target.gguf"), filepath.Join(dir, "draft.gguf")

@@ -66,6 +66,7 @@ var rules = map[string]rule{
 
 	"internal/recipe":    {[]string{"tensor"}, "names of types, no files"},
 	"internal/opcorpus":  {[]string{"gguf", "tensor", "tensor/quant"}, "reads cases and runs none"},
+	"internal/testcard":  {[]string{"backends"}, "opens devices for tests, whichever there are"},
 	"internal/tinymodel": {[]string{"gguf", "tensor", "tensor/quant"}, "writes small models for tests"},
 }
 
@@ -92,7 +93,7 @@ var concrete = []string{"backends/cpu", "backends/vulkan", "backends/rocm", "bac
 var reachConcrete = append([]string{"", "bench", "models/gopher/train"}, concrete...)
 
 // testOnly are packages that only tests import.
-var testOnly = []string{"internal/hipemu", "internal/testcorpus", "internal/tinymodel"}
+var testOnly = []string{"internal/hipemu", "internal/testcard", "internal/testcorpus", "internal/tinymodel"}
 
 // outside are the modules that the library may use besides Go's own. Each has a line in RATIONALE.md.
 var outside = []string{"golang.org/x/sys", "golang.org/x/text", "github.com/vulkan-go/vulkan", "github.com/ebitengine/purego"}

@@ -2,7 +2,6 @@ package gopher_test
 
 import (
 	"bytes"
-	"os"
 	"slices"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/tenon-go/tenon/backends/cpu"
 	"github.com/tenon-go/tenon/backends/sim"
 	_ "github.com/tenon-go/tenon/backends/vulkan"
+	"github.com/tenon-go/tenon/internal/testcard"
 	"github.com/tenon-go/tenon/models/gopher"
 )
 
@@ -87,14 +87,7 @@ func TestSimulated(t *testing.T) {
 
 // TestVulkan runs gopher on a graphics card, where there is one.
 func TestVulkan(t *testing.T) {
-	dev, err := backends.Open("Vulkan0")
-	if err != nil {
-		if os.Getenv("TENON_DEMAND_VULKAN") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { dev.Close() })
+	testcard.Need(t, "Vulkan0")
 	const tokens = 10 // a driver in software is slow
 	if got, want := onBackend(t, tokens, tenon.WithDevices("Vulkan0")), onBackend(t, tokens); got != want {
 		t.Errorf("%q, on the CPU %q", got, want)

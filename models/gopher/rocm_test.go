@@ -3,13 +3,13 @@
 package gopher_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/tenon-go/tenon"
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/rocm"
 	"github.com/tenon-go/tenon/internal/hipemu"
+	"github.com/tenon-go/tenon/internal/testcard"
 )
 
 // TestROCm runs gopher on an emulated card.
@@ -38,14 +38,7 @@ func TestROCm(t *testing.T) {
 
 // TestROCmCard runs gopher on this machine's card, where there is one.
 func TestROCmCard(t *testing.T) {
-	dev, err := backends.Open("ROCm0")
-	if err != nil {
-		if os.Getenv("TENON_DEMAND_ROCM") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { dev.Close() })
+	testcard.Need(t, "ROCm0")
 	const tokens = 100
 	if got, want := onBackend(t, tokens, tenon.WithDevices("ROCm0")), onBackend(t, tokens); got != want {
 		t.Errorf("%q, on the CPU %q", got, want)
