@@ -55,18 +55,23 @@ const maxSplits = 128
 func planRows(n *tensor.Tensor) flashPlan {
 	k := n.Src[1]
 	share, cells := n.Shape[1]/k.Shape[1], k.Shape[2]
-	f := flashPlan{per: 4, outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
-	for f.per > 1 && f.per/2 >= share*n.Shape[2] {
-		f.per /= 2
-	}
-	f.groups = ceilDiv(share*n.Shape[2], f.per)
+	f := flashPlan{outs: n.Shape[1] * n.Shape[2] * n.Shape[3]}
 	unit := flashTile
 	for ceilDiv(cells, unit) > maxSplits {
 		unit *= 2
 	}
 	f.splitCells(cells, unit, maxSplits)
+	// Of few cells each query's block can load what it needs by itself: sooner done, as most of the card would be idle.
+	rows := share * n.Shape[2]
+	for f.per = 1; f.per < 4 && f.per < rows && k.Shape[1]*n.Shape[3]*f.splits*ceilDiv(rows, f.per) > busyRows; {
+		f.per *= 2
+	}
+	f.groups = ceilDiv(rows, f.per)
 	return f
 }
+
+// busyRows is about how many blocks of flash_rows a large card has room for.
+const busyRows = 256
 
 // busyFlash is about how many blocks of flash_tile fill a large device.
 const busyFlash = 256

@@ -148,57 +148,6 @@ func (x factor) in(ps *push) *push {
 	return ps.in(x.b).u64(0)
 }
 
-// joined is what the last step multiplies, if more products of the same factor may join it.
-type joined struct {
-	vecLaunch
-	step int // its number, from 1 on
-}
-
-// maxParts is MAX_PARTS of matvec.h.
-const maxParts = 3
-
-// join returns the products that the last step computes, if p can join them.
-func (r *recorder) join(p *product, kernel string, x factor) ([]*product, error) {
-	j := &r.joined
-	if j.step != len(r.steps) || j.step == 0 || j.kernel != kernel || j.x != x || len(j.parts) == maxParts || p.ids != nil || p.a2 != nil {
-		return nil, nil
-	}
-	to, err := r.spanOf(p.n)
-	if err != nil {
-		return nil, err
-	}
-	added, err := r.spanOf(p.addend)
-	if err != nil {
-		return nil, err
-	}
-	for _, q := range j.parts {
-		if q.a.Type != p.a.Type || q.a.Stride[1] != p.a.Stride[1] || addStepOf(q.addend) != addStepOf(p.addend) {
-			return nil, nil
-		}
-		dst, err := r.spanOf(q.n)
-		if err != nil {
-			return nil, err
-		}
-		add, err := r.spanOf(q.addend)
-		if err != nil {
-			return nil, err
-		}
-		if to.Meets(add) || added.Meets(dst) { // one of them must come first
-			return nil, nil
-		}
-	}
-	return j.parts, nil
-}
-
-// spanOf returns where t lies, nowhere if it is absent.
-func (r *recorder) spanOf(t *tensor.Tensor) (span, error) {
-	a, err := r.address(t)
-	if a == 0 || err != nil {
-		return span{}, err
-	}
-	return span{Lo: a, Hi: a + uint64(t.Bytes())}, nil
-}
-
 // roundsGate is how many rows the block has that rounds them.
 const roundsGate = 32
 
@@ -214,10 +163,7 @@ func (r *recorder) recordMatVec(p *product) error {
 		return err
 	}
 	parts := append(slices.Clone(others), p)
-	rows := 0
-	for _, q := range parts {
-		rows += q.n.Shape[0]
-	}
+	rows := rowsOf(parts)
 	t := r.vecTile(p, kernel, rows)
 	gates := kernel == "matvec" && p.a2 != nil && p.ids == nil && p.columns() == 1 && rows%roundsGate == 0
 	if gates { // the next product wants the gated rows rounded: 32 of them are a block's
@@ -225,15 +171,7 @@ func (r *recorder) recordMatVec(p *product) error {
 		t.passes = roundsGate / (t.rows * t.waves)
 	}
 	l := vecLaunch{parts, kernel, x, t, gates, nil}
-	if len(others) > 0 {
-		err = r.instead(p.n, func() error { return r.matVecs(&l) })
-	} else {
-		err = r.matVecs(&l)
-	}
-	if err == nil && p.ids == nil && p.a2 == nil {
-		r.joined = joined{l, len(r.steps)}
-	}
-	return err
+	return r.joining(p, joined{parts: parts, kernel: kernel, x: x, vec: l}, func() error { return r.matVecs(&l) })
 }
 
 // vecLaunch is a launch for products of one factor.
@@ -265,26 +203,21 @@ func (r *recorder) tail(x *tensor.Tensor, t normTail) (bool, error) {
 		x.Shape[0]%32 != 0 || x.Shape[0] > maxTail {
 		return false, nil
 	}
-	l := j.vecLaunch
+	l := j.vec
 	l.tail = &t
 	r.joined = joined{} // nothing joins it any more
-	return true, r.instead(t.dst, func() error { return r.matVecs(&l) })
+	return true, r.instead(1, t.dst, func() error { return r.matVecs(&l) })
 }
 
 // matVecs adds a launch.
 func (r *recorder) matVecs(l *vecLaunch) error {
 	p, t, wave, groups := l.parts[0], l.tile, r.s.dev.phys.Wave, 0
 	ps := r.push()
-	for i := range maxParts {
-		if i >= len(l.parts) {
-			ps.u64(0, 0, 0).i(0, 0)
-			continue
-		}
-		q := l.parts[i]
+	ps.parts(l.parts, func(_ int, q *product) {
 		own := ceilDiv(q.n.Shape[0], t.rows*t.waves/t.split*t.passes)
 		ps.in(q.a, q.addend).out(q.n).i(q.n.Shape[0], own)
 		groups += own
-	}
+	})
 	l.x.in(ps.in(p.a2)).in(p.ids)
 	if p.ids != nil {
 		ps.faults(p.n)
@@ -331,12 +264,4 @@ func (p *product) gate() uint32 {
 		return 0
 	}
 	return 1 + 2*uint32(p.glu.Act) + flag(p.glu.OAI)
-}
-
-// addStepOf is how many bytes lie from what is added to a row of b to the next, 0 for a bias.
-func addStepOf(t *tensor.Tensor) int {
-	if t == nil || t.Shape[1] == 1 {
-		return 0
-	}
-	return t.Stride[1]
 }

@@ -26,7 +26,7 @@ type recorder struct {
 	scratch card.Scratch
 	faults  int // slot for faults, or -1
 
-	joined joined // what the last step multiplies
+	joined joined // what the last steps multiply
 	turned turned // what the last step turns
 
 	counters area // see counterArea
@@ -241,15 +241,21 @@ func (r *recorder) run(kernel string, local int, sp spec, p *push, grid [3]uint3
 	return nil
 }
 
-// instead has launch take the place of the last step, which it computes together with n.
-func (r *recorder) instead(n *tensor.Tensor, launch func() error) error {
-	old := r.steps[len(r.steps)-1]
-	r.steps = r.steps[:len(r.steps)-1]
+// instead has launch take the place of the last steps, so many, whose work it does together with n.
+func (r *recorder) instead(steps int, n *tensor.Tensor, launch func() error) error {
+	from := len(r.steps) - steps
+	weight, what, node := card.Cost(n), r.steps[from].what, r.steps[from].node
+	for _, st := range r.steps[from:] {
+		weight += st.weight
+	}
+	r.steps = r.steps[:from]
 	if err := launch(); err != nil {
 		return err
 	}
-	st := &r.steps[len(r.steps)-1]
-	st.weight, st.what, st.node = old.weight+card.Cost(n), old.what, old.node
+	made := r.steps[from:]
+	for i := range made {
+		made[i].weight, made[i].what, made[i].node = weight/float64(len(made)), what, node
+	}
 	return nil
 }
 

@@ -141,7 +141,7 @@ func (r *recorder) turn(t turn) error {
 	}
 	if joins {
 		parts = append(slices.Clone(r.turned.parts), t)
-		err = r.instead(t.n, func() error { return r.turns(parts) })
+		err = r.instead(1, t.n, func() error { return r.turns(parts) })
 	} else {
 		err = r.turns(parts)
 	}

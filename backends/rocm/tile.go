@@ -3,6 +3,8 @@
 package rocm
 
 import (
+	"slices"
+
 	"github.com/tenon-go/tenon/backends/internal/card"
 	"github.com/tenon-go/tenon/tensor"
 )
@@ -115,35 +117,61 @@ func splitOf(k, blocks int) (splits, each int) {
 }
 
 func (r *recorder) recordHalves(p *product) error {
-	a, b, n, k, phys := p.a, p.b, p.n, p.a.Shape[0], &r.s.dev.phys
-	kp := ceilDiv(k, 64) * 64
-	x, scales, err := r.halved(p, kp)
+	kp := ceilDiv(p.a.Shape[0], 64) * 64
+	at, scales, err := r.halved(p, kp)
 	if err != nil {
 		return err
 	}
-	each := p.columns()
+	x := factor{at, scales, p.b, true}
+	others, err := r.join(p, "matmul_halves", x)
+	if err != nil {
+		return err
+	}
+	parts := append(slices.Clone(others), p)
+	return r.joining(p, joined{parts: parts, kernel: "matmul_halves", x: x}, func() error { return r.halvesOf(parts, x, kp) })
+}
+
+// halvesOf adds launches for products of one factor, which is kp halves long.
+func (r *recorder) halvesOf(parts []*product, x factor, kp int) error {
+	p, m, phys := parts[0], rowsOf(parts), &r.s.dev.phys
+	a, b, k, each := p.a, p.b, p.a.Shape[0], p.columns()
 	if p.ids != nil {
 		each = ceilDiv(each, a.Shape[2])
 	}
-	t := tileOf(phys.Wave, n.Shape[0], p.columns(), each)
+	t := tileOf(phys.Wave, m, p.columns(), each)
 	var g grouped
-	groups, cols, used, bused := ceilDiv(n.Shape[0], t.bm), ceilDiv(p.columns(), t.bn), 1, 1
+	groups, cols, used, bused := 0, ceilDiv(p.columns(), t.bn), 1, 1
+	for _, q := range parts {
+		groups += ceilDiv(q.n.Shape[0], t.bm)
+	}
 	splits, length := splitOf(k, groups*cols)
 	if p.ids != nil {
+		var err error
 		if g, err = r.group(p, t.bn); err != nil {
 			return err
 		}
-		cols, used, bused, splits, length = g.n, n.Shape[1], b.Shape[1], 1, kp
+		cols, used, bused, splits, length = g.n, p.n.Shape[1], b.Shape[1], 1, kp
 	}
-	ps := g.in(r.push()).in(a).inArea(x).inAreaAt(x, scales).in(p.addend)
-	var parts area
+	var sums area
+	var sumsAt []int64
 	if splits > 1 {
-		parts = r.scratch.Take(4 * int64(splits) * int64(n.Shape.Elems()))
-		ps.outArea(parts)
-	} else {
-		ps.out(n)
+		size := int64(0)
+		for _, q := range parts {
+			sumsAt = append(sumsAt, size)
+			size += 4 * int64(splits) * int64(q.n.Shape.Elems())
+		}
+		sums = r.scratch.Take(size)
 	}
-	ps.i(n.Shape[0], p.columns(), k, kp, groups, cols).step(a, 1, 2).i(used, bused, addStepOf(p.addend), splits, length)
+	ps := g.in(r.push())
+	ps.parts(parts, func(i int, q *product) {
+		if ps.in(q.a, q.addend); splits > 1 {
+			ps.outAreaAt(sums, sumsAt[i])
+		} else {
+			ps.out(q.n)
+		}
+		ps.i(q.n.Shape[0], ceilDiv(q.n.Shape[0], t.bm))
+	})
+	x.in(ps).i(p.columns(), k, kp, groups, cols).step(a, 1, 2).i(used, bused, addStepOf(p.addend), splits, length)
 	sp := spec{uint32(a.Type), uint32(formOf(phys.Arch, phys.Wave, a.Type)), uint32(t.bm), uint32(t.bn), uint32(t.wm), uint32(t.wn)}
 	if err := r.run("matmul_halves", t.waves()*phys.Wave, sp, ps, groupList(groups*cols*splits)); err != nil {
 		return err
@@ -152,9 +180,15 @@ func (r *recorder) recordHalves(p *product) error {
 	if splits == 1 {
 		return nil
 	}
-	ps = r.push().inArea(parts).inAreaAt(x, scales).in(p.addend).out(n).i(n.Shape[0], p.columns(), splits, addStepOf(p.addend))
-	r.scratch.Free(parts)
-	return r.run("sum_splits", elementGroup, nil, ps, r.linear(n.Shape.Elems(), elementGroup))
+	ps, blocks := r.push(), 0
+	ps.parts(parts, func(i int, q *product) {
+		own := ceilDiv(q.n.Shape.Elems(), elementGroup)
+		ps.inAreaAt(sums, sumsAt[i]).in(q.addend).out(q.n).i(q.n.Shape[0], own)
+		blocks += own
+	})
+	ps.inAreaAt(x.area, x.scalesAt).i(p.columns(), splits, addStepOf(p.addend), 0)
+	r.scratch.Free(sums)
+	return r.run("sum_splits", elementGroup, nil, ps, groupList(blocks))
 }
 
 // tileSize is how many rows of a and of b matmul_tile takes.

@@ -24,11 +24,18 @@ FN void setScale(Block& b, float d, float m) {
 	b.m[0] = b.m[1] = m;
 }
 
+// alignedWords reads n words from an address that is a multiple of four.
+#ifndef ALIGNED_WORDS // a test aid may have one of its own
+template <u32 n> FN void alignedWords(u64 at, u32* w) {
+	UNROLL for (u32 j = 0; j < n; j++) w[j] = U32(at + 4 * j).v;
+}
+#endif
+
 // evenWords reads n words from an even address, behind which the block goes on.
 template <u32 n> FN void evenWords(u64 at, u32* w) {
 	u64 base = at & ~u64(3);
 	u32 odd = u32(at) >> 1 & 1u, r[n + 1];
-	UNROLL for (u32 j = 0; j <= n; j++) r[j] = U32(base + 4 * j).v;
+	alignedWords<n + 1>(base, r);
 	UNROLL for (u32 j = 0; j < n; j++) w[j] = shift2(r[j], r[j + 1], odd);
 }
 
@@ -36,7 +43,7 @@ template <u32 n> FN void evenWords(u64 at, u32* w) {
 template <u32 n> FN float behindHalf(u64 at, u32* w) {
 	u64 base = at & ~u64(3);
 	u32 odd = u32(at) >> 1 & 1u, r[n + 1];
-	UNROLL for (u32 j = 0; j <= n; j++) r[j] = U32(base + 4 * j).v;
+	alignedWords<n + 1>(base, r);
 	UNROLL for (u32 j = 0; j < n; j++) w[j] = shift2(r[j], r[j + 1], 1);
 	if (odd) {
 		UNROLL for (u32 j = 0; j < n; j++) w[j] = r[j + 1];
@@ -87,8 +94,7 @@ FN Block block_Q4(u32 type, u64 row, u32 i) {
 	Block b;
 	u32 w[5];
 	if (type == T_Q4_1) {
-		u64 at = row + 20 * u64(i);
-		UNROLL for (u32 j = 0; j < 5; j++) w[j] = U32(at + 4 * j).v;
+		alignedWords<5>(row + 20 * u64(i), w);
 		setScale(b, lowHalf(w[0]), highHalf(w[0]));
 		nibbles(w + 1, b.q);
 		return b;
@@ -107,8 +113,7 @@ FN Block block_Q5(u32 type, u64 row, u32 i) {
 		float d = behindHalf<5>(row + 22 * u64(i), w + 1);
 		setScale(b, d, -16.0f * d);
 	} else {
-		u64 at = row + 24 * u64(i);
-		UNROLL for (u32 j = 0; j < 6; j++) w[j] = U32(at + 4 * j).v;
+		alignedWords<6>(row + 24 * u64(i), w);
 		setScale(b, lowHalf(w[0]), highHalf(w[0]));
 	}
 	nibbles(w + 2, b.q);
@@ -125,7 +130,7 @@ FN Block block_Q8(u32 type, u64 row, u32 i) {
 	}
 	u64 at = type == T_Q8_1 ? row + 36 * u64(i) : row + 292 * u64(i >> 3), from = at + 4 + (type == T_Q8_1 ? 0 : 32 * (i & 7u));
 	setScale(b, type == T_Q8_1 ? lowHalf(U32(at).v) : F32(at).v, 0.0f);
-	UNROLL for (u32 j = 0; j < 8; j++) b.q[j] = U32(from + 4 * j).v;
+	alignedWords<8>(from, b.q);
 	return b;
 }
 
@@ -138,7 +143,8 @@ FN Block block_Q2_K(u64 row, u32 i) {
 	b.d[1] = d * float(s >> 8 & 15u);
 	b.m[0] = low * float(s >> 4 & 15u);
 	b.m[1] = low * float(s >> 12);
-	UNROLL for (u32 j = 0; j < 8; j++) b.q[j] = U32(at + 16 + 32 * (g >> 2) + 4 * j).v >> (2 * (g & 3u)) & 0x03030303u;
+	alignedWords<8>(at + 16 + 32 * (g >> 2), b.q);
+	UNROLL for (u32 j = 0; j < 8; j++) b.q[j] = b.q[j] >> (2 * (g & 3u)) & 0x03030303u;
 	return b;
 }
 
@@ -208,7 +214,7 @@ FN Block block_IQ4_XS(u64 row, u32 i) {
 	Block b;
 	u64 at = row + 136 * u64(i >> 3);
 	u32 g = i & 7u, w[4];
-	UNROLL for (u32 j = 0; j < 4; j++) w[j] = U32(at + 8 + 16 * g + 4 * j).v;
+	alignedWords<4>(at + 8 + 16 * g, w);
 	setScale(b, lowHalf(u32(U16(at).v)) * float(scaleIQ4_XS(at, g)), 0.0f);
 	nibbles(w, b.q);
 	lookupIQ4(b.q);

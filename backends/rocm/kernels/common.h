@@ -112,14 +112,18 @@ FN float dot(vec4 a, vec4 b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * 
 
 // Memory by address: each is one value where an address points. A class has to make do without GLOBAL, because it cannot be copied
 // out of it; a vector of the compiler's can.
+#ifndef GLOBAL_AT // a test aid may have some of its own
+#define GLOBAL_AT(T, at) ((GLOBAL T*)(at))
+#define CLASS_AT(T, at) ((T*)(at))
+#endif
 template <class T, bool isClass = __is_class(T)> struct At {
 	GLOBAL T& v;
-	FN explicit At(u64 at) : v(*(GLOBAL T*)at) {}
+	FN explicit At(u64 at) : v(*GLOBAL_AT(T, at)) {}
 };
 
 template <class T> struct At<T, true> {
 	T& v;
-	FN explicit At(u64 at) : v(*(T*)at) {}
+	FN explicit At(u64 at) : v(*CLASS_AT(T, at)) {}
 };
 
 typedef At<u8> U8;

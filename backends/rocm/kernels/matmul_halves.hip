@@ -4,6 +4,7 @@
 // constants: TA FORM BM BN WM WN
 #include "common.h"
 #include "blocks.h"
+#include "parts.h"
 #define BRAIN (TA == 30u) // T_BF16
 #include "matrix.h"
 
@@ -30,12 +31,13 @@ struct Tile {
 
 struct Params {
 	u64 slots, tiles; // of experts: see group_ids; otherwise 0
-	u64 a, x, scales, add, dst;
-	u32 m, n, k, kp;  // kp: halves in a row of x
-	u32 groups, cols; // tiles of rows of a and of b
+	Part parts[MAX_PARTS]; // whose groups are tiles of rows of a; with splits dst is for sum_splits
+	u64 x, scales;
+	u32 n, k, kp;     // kp: halves in a row of x
+	u32 groups, cols; // tiles of rows of a, of all parts, and of b
 	u32 as1, as2;
 	u32 used, bused, addStep;
-	u32 splits, each; // blocks that share the length of rows, and how much of it each has: dst is then for sum_splits
+	u32 splits, each; // blocks that share the length of rows, and how much of it each has
 
 	// load reads the tile at k into registers.
 	FN void load(Tile& t, u64 pa, u32 at) const {
@@ -103,7 +105,7 @@ struct Params {
 	}
 
 	// begin finds a tile's rows.
-	FN void begin(Tile& t, u32 tm, u32 first, u32 count) const {
+	FN void begin(Tile& t, u32 m, u32 tm, u32 first, u32 count) const {
 		u32 lid = threadIdx.x;
 		constexpr u32 pieces = HALVES ? BK / 8 : BK / 32; // of a row of a
 		UNROLL for (u32 i = 0; i < (HALVES ? A_WORDS : A_BLOCKS); i++) {
@@ -124,7 +126,8 @@ struct Params {
 		u32 g = linearGroup(), tn = g % cols, tm = g / cols % groups, split = g / cols / groups;
 		u32 first = tn * BN, count = min_(BN, n - first), from = split * each, to = min_(k, from + each);
 		if (split >= splits) return;
-		u64 pa = a;
+		Part part = partOf(parts, tm);
+		u64 pa = part.a;
 		if (slots != 0) {
 			u64 t = tiles + 12 * u64(tn);
 			count = U32(t + 8).v;
@@ -133,7 +136,7 @@ struct Params {
 			first = U32(t + 4).v;
 		}
 		Tile t;
-		begin(t, tm, first, count);
+		begin(t, part.m, tm, first, count);
 		Sums sums[CM * CN];
 		UNROLL for (u32 i = 0; i < CM * CN; i++) sums[i].zero();
 		u32 wm = WAVE_ID % (BM / WM) * WM, wn = WAVE_ID / (BM / WM) * WN;
@@ -154,23 +157,24 @@ struct Params {
 			}
 		}
 		UNROLL for (u32 j = 0; j < CN; j++) {
-			UNROLL for (u32 i = 0; i < CM; i++) end(sums[i * CN + j], tm * BM + wm + i * 16, wn + j * 16, count, split);
+			UNROLL for (u32 i = 0; i < CM; i++) end(sums[i * CN + j], part, tm * BM + wm + i * 16, wn + j * 16, count, split);
 		}
 	}
 
 	// end stores a matrix of the result. Its columns are rows of a.
-	FN void end(const Sums& s, u32 r0, u32 c0, u32 count, u32 split) const {
+	FN void end(const Sums& s, const Part& part, u32 r0, u32 c0, u32 count, u32 split) const {
+		u32 m = part.m;
 		UNROLL for (u32 e = 0; e < SUMS; e++) {
 			u32 r = r0 + s.col(e), c = c0 + s.row(e);
 			if (r >= m || c >= count) continue;
 			u32 to = slotOf[c];
 			if (splits > 1) {
-				F32(dst + 4 * (u64(r) + u64(m) * (to + n * split))).v = s.v[e];
+				F32(part.dst + 4 * (u64(r) + u64(m) * (to + n * split))).v = s.v[e];
 				continue;
 			}
 			float y = s.v[e] * scaleOf[c];
-			if (add != 0) y += F32(add + u64(to) * addStep + 4 * u64(r)).v;
-			F32(dst + 4 * (u64(r) + u64(m) * to)).v = y;
+			if (part.add != 0) y += F32(part.add + u64(to) * addStep + 4 * u64(r)).v;
+			F32(part.dst + 4 * (u64(r) + u64(m) * to)).v = y;
 		}
 	}
 };

@@ -3,6 +3,7 @@
 #include "norm_row.h"
 #include "gate.h"
 #include "last.h"
+#include "parts.h"
 // What matrix-vector kernels share: SPLIT waves have ROWS rows of a, or as many of a and of a2 each, for COLS rows of b.
 //
 // What limits them is memory, and so how many bytes are under way: a thread loads BLOCKS pieces of each of its rows before it multiplies
@@ -17,14 +18,6 @@ constexpr u32 EACH = GATE ? 2 * ROWS : ROWS;
 // What waves tell each other: sums of their shares of rows, and results that are to be rounded.
 static __shared__ float shares[SPLIT > 1 ? LOCAL / 32 * EACH * COLS : 1];
 static __shared__ float results[ROUND ? 32 : 1];
-
-// Part is one product of those that share b: they are one launch, because each by itself is too short to busy a card.
-struct Part {
-	u64 a, add, dst; // add: to the result, or 0
-	u32 m, groups;   // rows of a, and blocks for them
-};
-
-constexpr u32 MAX_PARTS = 3;
 
 // Work is what a wave has to do, and its sums.
 struct Work {
@@ -58,12 +51,7 @@ struct Product {
 	// begin finds the rows of a pass.
 	FN void begin(Work& w, u32 pass) {
 		u32 g = linearGroup() % groups;
-		w.part = parts[0];
-		UNROLL for (u32 i = 1; i < MAX_PARTS; i++) {
-			if (g < w.part.groups) break;
-			g -= w.part.groups;
-			w.part = parts[i];
-		}
+		w.part = partOf(parts, g);
 		w.row0 = ((g * passes + pass) * (WAVES / SPLIT) + WAVE_ID / SPLIT) * ROWS;
 		w.col0 = w.xrow0 = linearGroup() / groups * COLS;
 		w.on = w.row0 < w.part.m && w.col0 < n;

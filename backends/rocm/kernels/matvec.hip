@@ -20,6 +20,7 @@ struct Params : Product {
 
 	FN void sum(Work& work) {
 		u32 width = k / 32, step = SPLIT * WAVE;
+		u64 second = x + (scales - x) / 2; // halves of blocks: see round.h
 		for (u32 from = share() * WAVE + LANE; from < width; from += BLOCKS * step) {
 			Block w[BLOCKS * EACH];
 			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
@@ -31,7 +32,7 @@ struct Params : Product {
 				if (i >= width) break;
 				UNROLL for (u32 c = 0; c < COLS; c++) {
 					u64 at = xrow(work, c) * width + i;
-					Words4 x0 = U32x4(x + 32 * at).v, x1 = U32x4(x + 32 * at + 16).v;
+					Words4 x0 = U32x4(x + 16 * at).v, x1 = U32x4(second + 16 * at).v;
 					Floats4 s = F32x4(scales + 16 * at).v;
 					UNROLL for (u32 r = 0; r < EACH; r++) work.sums[r * COLS + c] += multiply(w[u * EACH + r], x0, x1, s);
 				}

@@ -1,6 +1,7 @@
 #pragma once
 #include "wide.h"
-// Rounds F32 to blocks of 32 signed bytes, for matvec. Behind the bytes of all blocks lie, for each, its scale and the sums of either half.
+// Rounds F32 to blocks of 32 signed bytes, for matvec: the first halves of all blocks, then their second halves, so that threads with a block each read what
+// lies side by side. Behind these lie, for each block, its scale and the sums of either half.
 
 // round32 stores four values of a block: eight threads in a row, the first a multiple of eight in its wave, have one. i is
 // their number in all. What is no number, or not finite, makes the scale so: all products with the block are NaN then.
@@ -22,7 +23,7 @@ FN void round32(Floats4 v, u64 bytes, u64 scales, u32 i, bool on) {
 	sum += OCTET_MOVE(sum, 2);
 	int other = OCTET_MOVE(sum, 7);
 	if (!on) return;
-	U32(bytes + 4 * u64(i)).v = word;
+	U32(bytes + (i % 8 < 4 ? 0 : (scales - bytes) / 2) + 16 * u64(i / 8) + 4 * (i % 4)).v = word;
 	if (i % 8 == 0) {
 		Floats4 s = floats4(d, d * float(sum), d * float(other), 0.0f);
 		F32x4(scales + 16 * u64(i / 8)).v = s;

@@ -1,18 +1,22 @@
-// Adds up what the blocks of matmul_halves have computed that share the length of rows: a thread for each element of the result.
+// Adds up what the blocks of matmul_halves have computed that share the length of rows: a thread for each element of the results.
 #include "common.h"
+#include "parts.h"
 
 struct Params {
-	u64 parts, scales, add, dst;
-	u32 m, n, splits, addStep;
+	Part parts[MAX_PARTS]; // whose a are sums, and whose groups are blocks for elements
+	u64 scales;
+	u32 n, splits, addStep, pad;
 
 	FN void run() {
-		u32 i = linearIndex(), r = i % m, c = i / m;
-		if (c >= n) return;
+		u32 g = linearGroup();
+		Part p = partOf(parts, g);
+		u32 i = g * LOCAL + threadIdx.x, r = i % max_(p.m, 1u), c = i / max_(p.m, 1u);
+		if (g >= p.groups || c >= n) return;
 		float s = 0.0f;
-		for (u32 p = 0; p < splits; p++) s += F32(parts + 4 * (u64(i) + u64(m) * n * p)).v;
+		for (u32 k = 0; k < splits; k++) s += F32(p.a + 4 * (u64(i) + u64(p.m) * n * k)).v;
 		s *= F32(scales + 4 * u64(c)).v;
-		if (add != 0) s += F32(add + u64(c) * addStep + 4 * u64(r)).v;
-		F32(dst + 4 * u64(i)).v = s;
+		if (p.add != 0) s += F32(p.add + u64(c) * addStep + 4 * u64(r)).v;
+		F32(p.dst + 4 * u64(i)).v = s;
 	}
 };
 
