@@ -82,9 +82,9 @@ func compiledKernels(short bool, arch string) map[string][]spec {
 		a, f32 := uint32(t), uint32(tensor.F32)
 		all["matmul"] = append(all["matmul"], spec{a, f32, 1}, spec{a, f32, 4})
 		all["matmul_tile"] = append(all["matmul_tile"], spec{a, f32, 0}, spec{a, f32, 1})
-		all["matvec_f"] = append(all["matvec_f"], spec{a, 1, 2, 0, 2, 4, 0, 0}, spec{a, 4, 1, gate, 1, 1, 0, 0})
+		all["matvec_f"] = append(all["matvec_f"], spec{a, 1, 2, 0, 4, 0, 0, 2}, spec{a, 4, 1, gate, 1, 0, 0, 1})
 		if t.Quantized() {
-			all["matvec"] = append(all["matvec"], spec{a, 1, 1, 0, 2, 4, 0, 2}, spec{a, 8, 1, 0, 1, 1, 0, 0}, spec{a, 1, 1, gate, 2, 1, 1, 0})
+			all["matvec"] = append(all["matvec"], spec{a, 1, 1, 0, 4, 0, 2}, spec{a, 8, 1, 0, 1, 0, 0}, spec{a, 1, 1, gate, 1, 1, 0})
 		}
 		for _, x := range tiles(wave) {
 			if t != tensor.F32 {

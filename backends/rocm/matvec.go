@@ -91,8 +91,8 @@ func (r *recorder) rounded(b *tensor.Tensor) (area, int64, error) {
 	return at, elems, err
 }
 
-// vecTile is how a matrix-vector kernel divides its work: rows of b and of a for a wave, pieces of a row that a thread loads at a time,
-// waves that share a row, waves in a block, and how often a block goes on to other rows.
+// vecTile is how a matrix-vector kernel divides its work: rows of b and of a for a wave, pieces of a row that a thread of matvec_f loads at a
+// time, waves that share a row, waves in a block, and how often a block goes on to other rows.
 type vecTile struct{ cols, rows, blocks, split, waves, passes int }
 
 // busyWaves is about how many waves a large card runs at a time, some for each of its 4 times 100 to 300 schedulers.
@@ -114,7 +114,7 @@ func (r *recorder) vecTile(p *product, kernel string, m int) vecTile {
 			t.rows = 2
 		}
 	}
-	if t.cols > 4 || kernel == "matvec_f" && p.a.Type.Quantized() {
+	if p.a.Type.Quantized() {
 		t.blocks = 1
 	}
 	// Few rows leave waves idle: then some share a row, as long as each thread has a piece of it.
@@ -248,8 +248,10 @@ func (r *recorder) matVecs(l *vecLaunch) error {
 		ps.u64(0, 0, 0).u32(0, 0)
 	}
 	sp := spec{
-		uint32(p.a.Type), uint32(t.cols), uint32(t.rows), p.gate(), uint32(t.blocks), uint32(t.split),
-		flag(l.gates && round != nil), uint32(fours),
+		uint32(p.a.Type), uint32(t.cols), uint32(t.rows), p.gate(), uint32(t.split), flag(l.gates && round != nil), uint32(fours),
+	}
+	if l.kernel == "matvec_f" {
+		sp = append(sp, uint32(t.blocks))
 	}
 	if err := r.run(l.kernel, t.waves*wave, sp, ps, groupList(groups*ceilDiv(p.columns(), t.cols))); err != nil {
 		return err

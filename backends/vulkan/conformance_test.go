@@ -4,10 +4,12 @@ package vulkan
 
 import (
 	"os"
+	"regexp"
 	"testing"
 
 	"github.com/tenon-go/tenon/backends"
 	"github.com/tenon-go/tenon/backends/conformance"
+	"github.com/tenon-go/tenon/backends/vulkan/internal/vk"
 	"github.com/tenon-go/tenon/internal/testcorpus"
 )
 
@@ -40,6 +42,17 @@ func TestConformance(t *testing.T) {
 		opt.Chapters = []string{conformance.ChapterBuffers, conformance.ChapterPrograms, conformance.ChapterConcurrency}
 	}
 	conformance.Test(t, func() (backends.Device, error) { return d, nil }, opt)
+}
+
+// TestWideLoads multiplies as on a card of NVIDIA's, for which weights are loaded by sixteen bytes.
+func TestWideLoads(t *testing.T) {
+	d := open(t, Options{})
+	phys := *d.phys
+	phys.Vendor = vk.NVIDIA
+	d.phys = &phys
+	conformance.Test(t, func() (backends.Device, error) { return d, nil }, conformance.Options{
+		Chapters: []string{conformance.ChapterOps}, Filter: regexp.MustCompile(`^MatMul(ID)?/a=[^F]`),
+	})
 }
 
 // TestVulkanCorpusOps runs the ops of the reference corpus and compares with what the peer made of them.

@@ -152,7 +152,7 @@ func (r *recorder) recordCoop(p *product) error {
 	ps.i(addStepOf(p.addend))
 	sp := spec{
 		uint32(a.Type), flag(p.ids != nil), flag(p.addend != nil),
-		uint32(t.bm), uint32(t.bn), uint32(t.bk), uint32(t.wm), uint32(t.wn), uint32(t.threads()),
+		uint32(t.bm), uint32(t.bn), uint32(t.bk), uint32(t.wm), uint32(t.wn), uint32(t.threads()), flag(r.s.dev.phys.WideLoads()),
 	}
 	err = r.run("mm_coop", t.threads(), sp, ps, groupList(groups*cols))
 	r.freeGroup(g)

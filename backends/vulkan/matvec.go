@@ -116,8 +116,8 @@ func (r *recorder) vecTile(p *product, kernel string) vecTile {
 	if kernel == "mmv_f" && t.cols <= 2 && p.a2 == nil {
 		t.rows = 2
 	}
-	if t.cols > 4 {
-		t.blocks = 1
+	if t.cols > 1 && kernel == "mmv_q" || t.cols > 4 {
+		t.blocks = 1 // registers are worth more
 	}
 	if kernel == "mmv_f" {
 		t.cols = min(t.cols, 4)
@@ -187,6 +187,7 @@ func (r *recorder) recordMatVec(p *product) error {
 	sp := spec{
 		uint32(a.Type), uint32(t.cols), uint32(t.rows), gate, flag(p.glu.OAI), flag(p.addend != nil), flag(p.ids != nil),
 		math.Float32bits(p.glu.Alpha), math.Float32bits(p.glu.Limit), uint32(t.passes), flag(round != nil && tail == 0), uint32(t.blocks), tail,
+		flag(r.s.dev.phys.WideLoads()),
 	}
 	if err := r.run(kernel, t.subgroups*r.s.dev.phys.Limits.Subgroup, sp, ps, groupList(groups*colGroups)); err != nil {
 		return err

@@ -6,10 +6,10 @@
 #include "parts.h"
 // What matrix-vector kernels share: SPLIT waves have ROWS rows of a, or as many of a and of a2 each, for COLS rows of b.
 //
-// What limits them is memory, and so how many bytes are under way: a thread loads BLOCKS pieces of each of its rows before it multiplies
-// any. Several rows to a wave share what is loaded of b. Where there are too few rows for all of a card's waves, SPLIT waves share the
-// length of a row. And a launch behind another costs as much as some products: the last block to be done can go on to RMSNorm of the result,
-// TAIL fours of it in a thread.
+// What limits them is memory, and so how many bytes are under way. Those of a thread are a piece of each of its rows, or BLOCKS pieces of floats,
+// and more threads do more for it than more pieces, which take registers from them. Several rows to a wave share what is loaded of b. Where
+// there are too few rows for all of a card's waves, SPLIT waves share the length of a row. And a launch behind another costs as much as some
+// products: the last block to be done can go on to RMSNorm of the result, TAIL fours of it in a thread.
 
 // GATE is 0, or says of a result that is gated by a second product how: one more than twice the function's number, and one besides for that of OAI.
 // EACH is how many rows of weights a wave reads.
@@ -24,6 +24,7 @@ struct Work {
 	Part part;
 	u64 rows[EACH];
 	float sums[EACH * COLS];
+	float added; // to the result that this thread stores
 	u32 row0, col0; // of the result
 	u32 xrow0;      // of b
 	bool on;
@@ -69,6 +70,9 @@ struct Product {
 			plane = u64(id) * estep;
 			w.xrow0 = t * bused + j % bused;
 		}
+		w.added = 0.0f;
+		u32 i = w.row0 + LANE % ROWS, j = w.col0 + LANE / ROWS;
+		if (w.part.add != 0 && LANE < ROWS * COLS && i < w.part.m && j < n) w.added = F32(w.part.add + u64(j) * addStep + 4 * u64(i)).v;
 		UNROLL for (u32 r = 0; r < ROWS; r++) {
 			u64 to = plane + u64(min_(w.row0 + r, w.part.m - 1)) * astep;
 			w.rows[r] = w.part.a + to;
@@ -100,7 +104,7 @@ struct Product {
 				if (LANE != c * ROWS + r || i >= w.part.m || j >= n) continue;
 				float s = w.sums[r * COLS + c];
 				if (GATE) s = gated((GATE - 1) / 2, (GATE - 1) % 2 != 0, alpha, limit, s, w.sums[(EACH - ROWS + r) * COLS + c]);
-				if (w.part.add != 0) s += F32(w.part.add + u64(j) * addStep + 4 * u64(i)).v;
+				if (w.part.add != 0) s += w.added;
 				F32(w.part.dst + 4 * (u64(i) + u64(w.part.m) * j)).v = s;
 				if (ROUND) results[i % 32] = s;
 			}
@@ -119,12 +123,13 @@ struct Product {
 		}
 		if (TAIL == 0 || !lastBlock(counter, groups)) return;
 		u32 m = parts[0].m;
-		Floats4 v[TAIL == 0 ? 1 : TAIL];
-		UNROLL for (u32 e = 0; e < TAIL; e++) {
+		constexpr u32 fours = TAIL == 0 ? 1 : TAIL;
+		Floats4 v[fours];
+		UNROLL for (u32 e = 0; e < fours; e++) {
 			u32 i = threadIdx.x + e * LOCAL;
 			v[e] = 4 * i < m ? F32x4(parts[0].dst + 16 * u64(i)).v : floats4(0.0f, 0.0f, 0.0f, 0.0f);
 		}
-		normRow<TAIL>(v, m, eps, gain, normTo, roundTo, roundScales, 0);
+		normRow<fours>(v, m, eps, gain, normTo, roundTo, roundScales, 0);
 	}
 };
 

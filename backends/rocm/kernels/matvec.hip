@@ -1,6 +1,6 @@
 // Matrix-vector products of block formats, which are read as they lie in files, by integers: b was rounded by round32. A thread has blocks
 // of 32 of each row.
-// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND TAIL
+// constants: TA COLS ROWS GATE SPLIT ROUND TAIL
 #include "common.h"
 #include "blocks.h"
 #include "dot4.h"
@@ -21,21 +21,14 @@ struct Params : Product {
 	FN void sum(Work& work) {
 		u32 width = k / 32, step = SPLIT * WAVE;
 		u64 second = x + (scales - x) / 2; // halves of blocks: see round.h
-		for (u32 from = share() * WAVE + LANE; from < width; from += BLOCKS * step) {
-			Block w[BLOCKS * EACH];
-			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
-				u32 i = min_(from + u * step, width - 1);
-				UNROLL for (u32 r = 0; r < EACH; r++) w[u * EACH + r] = blockAt(TA, work.rows[r], i);
-			}
-			UNROLL for (u32 u = 0; u < BLOCKS; u++) {
-				u32 i = from + u * step;
-				if (i >= width) break;
-				UNROLL for (u32 c = 0; c < COLS; c++) {
-					u64 at = xrow(work, c) * width + i;
-					Words4 x0 = U32x4(x + 16 * at).v, x1 = U32x4(second + 16 * at).v;
-					Floats4 s = F32x4(scales + 16 * at).v;
-					UNROLL for (u32 r = 0; r < EACH; r++) work.sums[r * COLS + c] += multiply(w[u * EACH + r], x0, x1, s);
-				}
+		for (u32 i = share() * WAVE + LANE; i < width; i += step) {
+			Block w[EACH];
+			UNROLL for (u32 r = 0; r < EACH; r++) w[r] = blockAt(TA, work.rows[r], i);
+			UNROLL for (u32 c = 0; c < COLS; c++) {
+				u64 at = xrow(work, c) * width + i;
+				Words4 x0 = U32x4(x + 16 * at).v, x1 = U32x4(second + 16 * at).v;
+				Floats4 s = F32x4(scales + 16 * at).v;
+				UNROLL for (u32 r = 0; r < EACH; r++) work.sums[r * COLS + c] += multiply(w[r], x0, x1, s);
 			}
 		}
 	}

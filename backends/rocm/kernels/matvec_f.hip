@@ -1,5 +1,5 @@
 // Matrix-vector products in F32, for floats and wherever b may not be rounded. A thread has eights of each row.
-// constants: TA COLS ROWS GATE BLOCKS SPLIT ROUND TAIL
+// constants: TA COLS ROWS GATE SPLIT ROUND TAIL BLOCKS
 #include "common.h"
 #include "dequant.h"
 #include "matvec.h"

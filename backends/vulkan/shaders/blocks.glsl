@@ -1,6 +1,6 @@
 // Blocks of 32 weights as integers, for kernels that multiply by them: w = d*q + m, with one d and m for
-// either half. Words are read aligned to four bytes wherever a block lies at an even address: up to two bytes
-// on either side of a row are read and not looked at.
+// either half. Words are read aligned to four bytes, or with WIDE to sixteen: what is read on either side of a row is not looked at. Who includes
+// this declares WIDE.
 
 struct Block {
 	uint q[8]; // four bytes each, in order; of signedBytes(type) they are signed
@@ -17,33 +17,45 @@ bool zeroMin(uint type) { return signedBytes(type); }
 float low16(uint w) { return unpackHalf2x16(w).x; }
 
 
-// words8 reads 32 bytes from an even address.
-void words8(uint64_t at, out uint w[8]) {
-	uint64_t base = at & ~uint64_t(3);
-	bool odd = (uint(at) & 2u) != 0;
-	uint lo = U32(base).v;
-	[[unroll]] for (uint j = 0; j < 8; j++) {
-		uint hi = odd || j < 7 ? U32(base + 4 * (j + 1)).v : 0u;
-		w[j] = odd ? lo >> 16 | hi << 16 : lo;
-		lo = hi;
+// alignedWords reads n words, 9 at most, from a multiple of four. WIDE has them loaded by sixteen bytes: a load costs NVIDIA's cards as much as
+// the lines of memory that a subgroup's invocations meet in it, so that fewer loads are sooner done. What is behind the last word that is wanted
+// may be nobody's, and is not loaded.
+void alignedWords(uint64_t at, const uint n, out uint w[9]) {
+	if (!WIDE) {
+		[[unroll]] for (uint j = 0; j < n; j++) w[j] = U32(at + 4 * j).v;
+		return;
 	}
+	uint a = uint(at) >> 2 & 3u, r[12], t[10];
+	[[unroll]] for (uint j = 0; 4 * j < n + 3; j++) {
+		uvec4 v = U32x4((at & ~uint64_t(15)) + 16 * (4 * j < n ? j : min(j, (a + n - 1) / 4))).v;
+		[[unroll]] for (uint e = 0; e < 4; e++) r[4 * j + e] = v[e];
+	}
+	[[unroll]] for (uint j = 0; j <= n; j++) t[j] = (a & 2u) != 0 ? r[j + 2] : r[j];
+	[[unroll]] for (uint j = 0; j < n; j++) w[j] = (a & 1u) != 0 ? t[j + 1] : t[j];
+}
+
+// words8 reads 32 bytes from an even address, behind which the block goes on.
+void words8(uint64_t at, out uint w[8]) {
+	uint r[9];
+	alignedWords(at & ~uint64_t(3), 9, r);
+	bool odd = (uint(at) & 2u) != 0;
+	[[unroll]] for (uint j = 0; j < 8; j++) w[j] = odd ? r[j] >> 16 | r[j + 1] << 16 : r[j];
 }
 
 // nibbles fills q with the 16 low and the 16 high halves of bytes.
-void nibbles(uint w[4], inout uint q[8]) {
+void nibbles(uvec4 w, inout uint q[8]) {
 	[[unroll]] for (uint j = 0; j < 4; j++) {
 		q[j] = w[j] & 0x0f0f0f0fu;
 		q[j + 4] = w[j] >> 4 & 0x0f0f0f0fu;
 	}
 }
 
-// behindHalf reads a half and the 16 bytes behind it, from an even address.
-float behindHalf(uint64_t at, out uint w[4]) {
-	uint64_t base = at & ~uint64_t(3);
-	uint r[5];
-	[[unroll]] for (uint j = 0; j < 5; j++) r[j] = U32(base + 4 * j).v;
+// behindHalf reads a half and the n words behind it, from an even address.
+float behindHalf(uint64_t at, const uint n, out uint w[8]) {
+	uint r[9];
+	alignedWords(at & ~uint64_t(3), n + 1, r);
 	bool odd = (uint(at) & 2u) != 0;
-	[[unroll]] for (uint j = 0; j < 4; j++) w[j] = odd ? r[j + 1] : r[j] >> 16 | r[j + 1] << 16;
+	[[unroll]] for (uint j = 0; j < n; j++) w[j] = odd ? r[j + 1] : r[j] >> 16 | r[j + 1] << 16;
 	return low16(odd ? r[0] >> 16 : r[0]);
 }
 
@@ -64,40 +76,41 @@ const uvec4 mxfp4Bytes = uvec4(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafc
 
 Block block_Q4(uint type, uint64_t row, uint i) {
 	Block b;
-	uint w[4];
 	if (type == T_Q4_0 || type == T_IQ4_NL) {
-		b.d = vec2(behindHalf(row + 18 * i, w));
+		uint w[8];
+		b.d = vec2(behindHalf(row + 18 * i, 4, w));
 		b.m = vec2(type == T_Q4_0 ? -8.0 * b.d.x : 0.0);
+		nibbles(uvec4(w[0], w[1], w[2], w[3]), b.q);
 	} else {
-		uint64_t at = row + 20 * i;
-		vec2 h = unpackHalf2x16(U32(at).v);
+		uint w[9];
+		alignedWords(row + 20 * i, 5, w);
+		vec2 h = unpackHalf2x16(w[0]);
 		b.d = vec2(h.x);
 		b.m = vec2(h.y);
-		[[unroll]] for (uint j = 0; j < 4; j++) w[j] = U32(at + 4 + 4 * j).v;
+		nibbles(uvec4(w[1], w[2], w[3], w[4]), b.q);
 	}
-	nibbles(w, b.q);
 	if (type == T_IQ4_NL) [[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = lookup4(b.q[j], iq4Bytes);
 	return b;
 }
 
 Block block_Q5(uint type, uint64_t row, uint i) {
 	Block b;
-	uint w[4], high;
+	uint high;
 	if (type == T_Q5_0) {
-		uint64_t at = row + 22 * i;
-		b.d = vec2(low16(uint(U16(at).v)));
+		uint w[8];
+		b.d = vec2(behindHalf(row + 22 * i, 5, w));
 		b.m = -16.0 * b.d;
-		high = word2(at + 2);
-		[[unroll]] for (uint j = 0; j < 4; j++) w[j] = word2(at + 6 + 4 * j);
+		high = w[0];
+		nibbles(uvec4(w[1], w[2], w[3], w[4]), b.q);
 	} else {
-		uint64_t at = row + 24 * i;
-		vec2 h = unpackHalf2x16(U32(at).v);
+		uint w[9];
+		alignedWords(row + 24 * i, 6, w);
+		vec2 h = unpackHalf2x16(w[0]);
 		b.d = vec2(h.x);
 		b.m = vec2(h.y);
-		high = U32(at + 4).v;
-		[[unroll]] for (uint j = 0; j < 4; j++) w[j] = U32(at + 8 + 4 * j).v;
+		high = w[1];
+		nibbles(uvec4(w[2], w[3], w[4], w[5]), b.q);
 	}
-	nibbles(w, b.q);
 	[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] |= fifth4(high >> (4 * j));
 	return b;
 }
@@ -106,23 +119,20 @@ Block block_Q8(uint type, uint64_t row, uint i) {
 	Block b;
 	b.m = vec2(0.0);
 	if (type == T_Q8_0) {
-		uint64_t at = row + 34 * i, base = at & ~uint64_t(3);
-		bool odd = (uint(at) & 2u) != 0;
-		uint lo = U32(base).v;
-		b.d = vec2(low16(odd ? lo >> 16 : lo));
-		[[unroll]] for (uint j = 0; j < 8; j++) {
-			uint hi = U32(base + 4 * (j + 1)).v;
-			b.q[j] = odd ? hi : lo >> 16 | hi << 16;
-			lo = hi;
-		}
-	} else if (type == T_Q8_1) {
+		b.d = vec2(behindHalf(row + 34 * i, 8, b.q));
+		return b;
+	}
+	uint w[9];
+	if (type == T_Q8_1) {
 		uint64_t at = row + 36 * i;
-		b.d = vec2(low16(U32(at).v));
-		[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = U32(at + 4 + 4 * j).v;
+		alignedWords(at, 9, w);
+		b.d = vec2(low16(w[0]));
+		[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = w[j + 1];
 	} else {
 		uint64_t at = row + 292 * (i >> 3);
 		b.d = vec2(F32(at).v);
-		[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = U32(at + 4 + 32 * (i & 7u) + 4 * j).v;
+		alignedWords(at + 4 + 32 * (i & 7u), 8, w);
+		[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = w[j];
 	}
 	return b;
 }
@@ -134,7 +144,9 @@ Block block_Q2_K(uint64_t row, uint i) {
 	vec2 h = unpackHalf2x16(U32(at + 80).v);
 	b.d = h.x * vec2(s & 15u, s >> 8 & 15u);
 	b.m = -h.y * vec2(s >> 4 & 15u, s >> 12);
-	[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = U32(at + 16 + 32 * (g >> 2) + 4 * j).v >> (2 * (g & 3u)) & 0x03030303u;
+	uint w[9];
+	alignedWords(at + 16 + 32 * (g >> 2), 8, w);
+	[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = w[j] >> (2 * (g & 3u)) & 0x03030303u;
 	return b;
 }
 
@@ -195,11 +207,11 @@ Block block_Q6_K(uint64_t row, uint i) {
 Block block_IQ4_XS(uint64_t row, uint i) {
 	Block b;
 	uint64_t at = row + 136 * (i >> 3);
-	uint g = i & 7u, w[4];
+	uint g = i & 7u, w[9];
 	b.d = vec2(low16(uint(U16(at).v)) * float(scaleIQ4_XS(at, g)));
 	b.m = vec2(0.0);
-	[[unroll]] for (uint j = 0; j < 4; j++) w[j] = U32(at + 8 + 16 * g + 4 * j).v;
-	nibbles(w, b.q);
+	alignedWords(at + 8 + 16 * g, 4, w);
+	nibbles(uvec4(w[0], w[1], w[2], w[3]), b.q);
 	[[unroll]] for (uint j = 0; j < 8; j++) b.q[j] = lookup4(b.q[j], iq4Bytes);
 	return b;
 }
@@ -207,7 +219,8 @@ Block block_IQ4_XS(uint64_t row, uint i) {
 Block block_MXFP4(uint64_t row, uint i) {
 	Block b;
 	uint64_t at = row + 17 * i;
-	uint e = uint(U8(at).v), w[4];
+	uint e = uint(U8(at).v);
+	uvec4 w;
 	b.d = vec2(e < 2 ? 5.42101086242752217e-20 * uintBitsToFloat((e + 63) << 23) : uintBitsToFloat((e - 1) << 23));
 	b.m = vec2(0.0);
 	[[unroll]] for (uint j = 0; j < 4; j++) w[j] = word1(at + 1 + 4 * j);

@@ -9,6 +9,8 @@
 #extension GL_KHR_cooperative_matrix : require
 #include "common.glsl"
 #include "dequant.glsl"
+
+layout(constant_id = 11) const bool WIDE = false;
 #include "blocks.glsl"
 
 layout(constant_id = 2) const uint TA = 0;

@@ -6,6 +6,8 @@
 #include "common.glsl"
 #include "math.glsl"
 #include "dequant.glsl"
+
+layout(constant_id = 15) const bool WIDE = false;
 #include "blocks.glsl"
 #include "reduce.glsl"
 #include "round32.glsl"
