@@ -19,6 +19,9 @@ FN constexpr bool signedBytes(u32 type) {
 FN constexpr bool oneScale(u32 type) { return type != T_Q2_K && type != T_Q3_K && type != T_Q6_K; }
 FN constexpr bool zeroMin(u32 type) { return signedBytes(type); }
 
+// zeroOf returns which q stands for 0 in types whose m is so many times -d, and 0 for all others.
+FN constexpr u32 zeroOf(u32 type) { return type == T_Q4_0 ? 8 : type == T_Q5_0 ? 16 : type == T_Q3_K ? 4 : type == T_Q6_K ? 32 : 0; }
+
 FN void setScale(Block& b, float d, float m) {
 	b.d[0] = b.d[1] = d;
 	b.m[0] = b.m[1] = m;
@@ -100,7 +103,7 @@ FN Block block_Q4(u32 type, u64 row, u32 i) {
 		return b;
 	}
 	float d = behindHalf<4>(row + 18 * u64(i), w);
-	setScale(b, d, type == T_Q4_0 ? -8.0f * d : 0.0f);
+	setScale(b, d, -float(zeroOf(type)) * d);
 	nibbles(w, b.q);
 	if (type == T_IQ4_NL) lookupIQ4(b.q);
 	return b;
@@ -111,7 +114,7 @@ FN Block block_Q5(u32 type, u64 row, u32 i) {
 	u32 w[6];
 	if (type == T_Q5_0) {
 		float d = behindHalf<5>(row + 22 * u64(i), w + 1);
-		setScale(b, d, -16.0f * d);
+		setScale(b, d, -float(zeroOf(type)) * d);
 	} else {
 		alignedWords<6>(row + 24 * u64(i), w);
 		setScale(b, lowHalf(w[0]), highHalf(w[0]));
@@ -155,7 +158,7 @@ FN Block block_Q3_K(u64 row, u32 i) {
 	float d = lowHalf(u32(U16(at + 108).v));
 	UNROLL for (u32 h = 0; h < 2; h++) {
 		b.d[h] = d * float(scaleQ3_K(at, 2 * g + h));
-		b.m[h] = -4.0f * b.d[h];
+		b.m[h] = -float(zeroOf(T_Q3_K)) * b.d[h];
 	}
 	evenWords<8>(at + 32 + 32 * (g >> 2), b.q);
 	evenWords<8>(at, high);
@@ -202,8 +205,7 @@ FN Block block_Q6_K(u64 row, u32 i) {
 	float d = lowHalf(u32(U16(at + 208).v));
 	b.d[0] = d * float((s << 24) >> 24);
 	b.d[1] = d * float((s << 16) >> 24);
-	b.m[0] = -32.0f * b.d[0];
-	b.m[1] = -32.0f * b.d[1];
+	UNROLL for (u32 j = 0; j < 2; j++) b.m[j] = -float(zeroOf(T_Q6_K)) * b.d[j];
 	evenWords<8>(at + 64 * h + 32 * (quarter & 1u), b.q);
 	evenWords<8>(at + 128 + 32 * h, high);
 	UNROLL for (u32 j = 0; j < 8; j++) b.q[j] = b.q[j] >> (4 * (quarter >> 1)) & 0x0f0f0f0fu | (high[j] >> (2 * quarter) & 0x03030303u) << 4;

@@ -80,18 +80,16 @@ struct Params {
 		}
 	}
 
-	// decode returns eight weights of a block.
+	// decode returns eight weights of a block. It computes in halves, as which they are multiplied: two at a time, and where m is a multiple of d it
+	// rounds once.
 	FN Words4 decode(const Block& b, u32 eight) const {
+		constexpr bool affine = !zeroMin(TA) && zeroOf(TA) == 0;
+		constexpr u32 flip = signedBytes(TA) ? 0x80808080u : 0, less = (0xe400u + (signedBytes(TA) ? 128 : zeroOf(TA))) * 0x10001u; // -1024 and so on
+		u32 at = oneScale(TA) ? 0 : eight / 2, d = bothHalves(b.d[at]), m = affine ? bothHalves(b.m[at]) : 0;
 		Words4 to;
-		UNROLL for (u32 h = 0; h < 2; h++) {
-			u32 q = b.q[2 * eight + h];
-			float d = b.d[oneScale(TA) ? 0 : eight / 2], m = zeroMin(TA) ? 0.0f : b.m[oneScale(TA) ? 0 : eight / 2], v[4];
-			UNROLL for (u32 j = 0; j < 4; j++) {
-				float c = signedBytes(TA) ? SIGNED_BYTE_OF(q, j) : BYTE_OF(q, j);
-				v[j] = zeroMin(TA) ? d * c : fmaf(d, c, m);
-			}
-			to[2 * h] = halves(v[0], v[1]);
-			to[2 * h + 1] = halves(v[2], v[3]);
+		UNROLL for (u32 j = 0; j < 4; j++) {
+			u32 w = b.q[2 * eight + j / 2] ^ flip, q = addHalves(j % 2 == 0 ? firstBytes(w) : lastBytes(w), less);
+			to[j] = affine ? fmaHalves(q, d, m) : mulHalves(q, d);
 		}
 		return to;
 	}

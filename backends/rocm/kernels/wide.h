@@ -57,13 +57,51 @@ FN float lowHalf(u32 w) { return FROM_HALF(w & 0xffffu); }
 FN float highHalf(u32 w) { return FROM_HALF(w >> 16); }
 FN u32 halves(float lo, float hi) { return TO_HALF(lo) | TO_HALF(hi) << 16; }
 
-// dotHalves adds the products of two pairs of halves to c, by an instruction where there is one. Its words are values: of an element of a vector
-// clang 14 casts another's bits.
+// Arithmetic of halves two in a word, rounded once. Its words are values: of an element of a vector clang 14 casts another's bits.
+#ifndef FMA_HALVES // a test aid may have some of its own
+typedef _Float16 Pair __attribute__((vector_size(4)));
+FN Pair asPair(u32 w) { return __builtin_bit_cast(Pair, w); }
+#if defined(__AMDGCN__)
+FN Pair fmaPairs(Pair a, Pair b, Pair c) {
+#pragma clang fp contract(fast)
+	return a * b + c;
+}
+#define ADD_HALVES(a, b) __builtin_bit_cast(u32, asPair(a) + asPair(b))
+#define MUL_HALVES(a, b) __builtin_bit_cast(u32, asPair(a) * asPair(b))
+#define FMA_HALVES(a, b, c) __builtin_bit_cast(u32, fmaPairs(asPair(a), asPair(b), asPair(c)))
+#else
+#define ADD_HALVES(a, b) halves(lowHalf(a) + lowHalf(b), highHalf(a) + highHalf(b))
+#define MUL_HALVES(a, b) halves(lowHalf(a) * lowHalf(b), highHalf(a) * highHalf(b))
+#define FMA_HALVES(a, b, c) halves(fmaf(lowHalf(a), lowHalf(b), lowHalf(c)), fmaf(highHalf(a), highHalf(b), highHalf(c)))
+#endif
+#endif
+
+FN u32 addHalves(u32 a, u32 b) { return ADD_HALVES(a, b); }
+FN u32 mulHalves(u32 a, u32 b) { return MUL_HALVES(a, b); }
+FN u32 fmaHalves(u32 a, u32 b, u32 c) { return FMA_HALVES(a, b, c); }
+
+// bothHalves is x as a half, twice.
+FN u32 bothHalves(float x) { return TO_HALF(x) * 0x10001u; }
+
+// wordOfBytes puts four bytes together: 0 to 3 are those of w, 4 to 7 those of hi.
+#ifndef WORD_OF_BYTES // a test aid may have one of its own
+#if defined(__AMDGCN__)
+#define WORD_OF_BYTES(hi, w, b0, b1, b2, b3) __builtin_amdgcn_perm(hi, w, b0 | b1 << 8 | b2 << 16 | b3 << 24)
+#else
+#define WORD_OF_BYTES(hi, w, b0, b1, b2, b3) (byteOf(hi, w, b0) | byteOf(hi, w, b1) << 8 | byteOf(hi, w, b2) << 16 | byteOf(hi, w, b3) << 24)
+FN u32 byteOf(u32 hi, u32 w, u32 i) { return (i < 4 ? w : hi) >> (8 * (i & 3u)) & 255u; }
+#endif
+#endif
+
+// Two of a word's bytes as halves: each is a half's last bits, and so 1024 more than itself.
+FN u32 firstBytes(u32 w) { return WORD_OF_BYTES(0x64646464u, w, 0u, 4u, 1u, 4u); }
+FN u32 lastBytes(u32 w) { return WORD_OF_BYTES(0x64646464u, w, 2u, 4u, 3u, 4u); }
+
+// dotHalves adds the products of two pairs of halves to c, by an instruction where there is one.
 #if defined(__gfx906__) || defined(__gfx908__) || defined(__gfx90a__) || defined(__gfx942__) || defined(__gfx950__) || defined(__gfx1011__) || \
 	defined(__gfx1012__) || defined(__gfx1030__) || defined(__gfx1031__) || defined(__gfx1032__) || defined(__gfx1034__) || defined(__gfx1035__) || \
 	defined(__gfx1036__) || defined(__GFX11__) || defined(__GFX12__)
-typedef _Float16 Half2 __attribute__((vector_size(4)));
-FN float dotHalves(u32 a, u32 b, float c) { return __builtin_amdgcn_fdot2(__builtin_bit_cast(Half2, a), __builtin_bit_cast(Half2, b), c, false); }
+FN float dotHalves(u32 a, u32 b, float c) { return __builtin_amdgcn_fdot2(asPair(a), asPair(b), c, false); }
 #else
 FN float dotHalves(u32 a, u32 b, float c) { return fmaf(highHalf(a), highHalf(b), fmaf(lowHalf(a), lowHalf(b), c)); }
 #endif
