@@ -115,6 +115,7 @@ func attentionPrompts(t *table) {
 		func(p *attentionParams) { p.bias, p.sinks = 8, true },
 		func(p *attentionParams) { p.mask = tensor.F32 },
 		func(p *attentionParams) { p.k, p.v = tensor.Q8_0, tensor.Q8_0 },
+		func(p *attentionParams) { p.k, p.v = tensor.Q5_1, tensor.Q4_0 },
 	} {
 		p := usual
 		p.heads, p.kv, p.tok, p.cells, p.streams = 4, 1, 20, 72, 2

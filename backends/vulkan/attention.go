@@ -40,7 +40,7 @@ func (d *Device) flashCoop(n *tensor.Tensor) bool {
 	switch {
 	case !c.CooperativeMatrix || !c.Float16 || !c.MemoryModel || l.Subgroup != 32 || l.SharedMemory < 48<<10 || !d.hasMatrix():
 		return false
-	case q.Type != tensor.F32 || k.Type != tensor.F16 || v.Type != tensor.F16 || !wide(q) || !wide(k) || !wide(v):
+	case q.Type != tensor.F32 || !wide(q) || !readAsHalves(k) || !readAsHalves(v):
 		return false
 	case k.Shape[0] != head || head%16 != 0 || head > 128:
 		return false
@@ -48,6 +48,15 @@ func (d *Device) flashCoop(n *tensor.Tensor) bool {
 		return false
 	}
 	return n.Shape[2]*n.Shape[1]/k.Shape[1] >= flashQueries/2
+}
+
+// readAsHalves reports whether flash_coop reads rows of a cache: halves, and what is quantized, which is known to fewer digits than they have.
+func readAsHalves(t *tensor.Tensor) bool {
+	if t.Type == tensor.F16 {
+		return wide(t)
+	}
+	elems, size := t.Type.Block()
+	return t.Type.Quantized() && (t.Stride[0] == size || t.Shape[0] <= elems)
 }
 
 func (r *recorder) recordFlashCoop(n *tensor.Tensor) error {
@@ -59,7 +68,9 @@ func (r *recorder) recordFlashCoop(n *tensor.Tensor) error {
 	p := r.push().in(q, k, v, mask, sinks).out(n).i(heads, share, tokens, k.Shape[2], groups)
 	p.strides(q).strides(k).strides(v).step(mask, 0, 1, 2, 3)
 	p.i(m2, m3).step(sinks, 0).i(pow2(heads)).f32(op.Scale, op.MaxBias, op.SoftCap)
-	sp := spec{maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0), uint32(n.Shape[0])}
+	sp := spec{
+		maskSpec(mask), flag(sinks != nil), flag(op.SoftCap != 0), flag(op.MaxBias > 0), uint32(n.Shape[0]), uint32(k.Type), uint32(v.Type),
+	}
 	return r.run("flash_coop", 128, sp, p, groupList(groups*k.Shape[1]*n.Shape[3]))
 }
 

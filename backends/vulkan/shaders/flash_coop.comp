@@ -1,5 +1,5 @@
 #version 450
-// FlashAttn by cooperative matrices, for halves: a group has 64 queries of a head of the cache, 16 in each of its four
+// FlashAttn by cooperative matrices of halves, as which the cache is read: a group has 64 queries of a head of the cache, 16 in each of its four
 // subgroups, and goes over the cells by 64. Scores and weights pass through shared memory.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
@@ -9,6 +9,8 @@
 #extension GL_KHR_cooperative_matrix : require
 #include "common.glsl"
 #include "math.glsl"
+#include "dequant.glsl"
+#include "eight.glsl"
 #include "attention.glsl"
 
 layout(constant_id = 2) const uint MASK = 0; // 0 is none, otherwise 1 + its type: F32 or F16
@@ -16,6 +18,8 @@ layout(constant_id = 3) const bool SINKS = false;
 layout(constant_id = 4) const bool CAP = false;
 layout(constant_id = 5) const bool ALIBI = false;
 layout(constant_id = 6) const uint D = 64;
+layout(constant_id = 7) const uint TK = 1; // T_F16
+layout(constant_id = 8) const uint TV = 1;
 
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Params {
 	uint64_t q, k, v, mask, sinks, dst;
@@ -40,6 +44,14 @@ shared uint visible[16]; // bits of cells that some query sees, by tile, subgrou
 uint headOf(uint kvHead, uint r) { return kvHead * p.share + r % p.share; }
 
 f16vec2 halves(uint w) { return unpackFloat2x16(w); }
+
+// eightHalves returns eight elements of a row of the cache, the e-th, as halves two in a word.
+uvec4 eightHalves(uint type, uint64_t row, uint e) {
+	if (type == T_F16) return U32x4(row + 16 * uint64_t(e)).v;
+	vec4 lo, hi;
+	eight(type, row, 8 * e, lo, hi);
+	return uvec4(packFloat2x16(f16vec2(lo.xy)), packFloat2x16(f16vec2(lo.zw)), packFloat2x16(f16vec2(hi.xy)), packFloat2x16(f16vec2(hi.zw)));
+}
 
 // mask4 returns what four scores get.
 vec4 mask4(uint64_t row, uint c) {
@@ -90,13 +102,13 @@ void main() {
 		uvec4 next[WORDS];
 		[[unroll]] for (uint i = 0; i < WORDS; i++) {
 			uint w = lid + i * THREADS, c = w / (D / 8), e = w % (D / 8);
-			uvec4 x = U32x4(k + uint64_t(min(begin + c, p.cells - 1)) * p.ks[2] + 16 * e).v;
+			uvec4 x = eightHalves(TK, k + uint64_t(min(begin + c, p.cells - 1)) * p.ks[2], e);
 			kv[c * LINE + 2 * e] = f16vec4(halves(x.x), halves(x.y));
 			kv[c * LINE + 2 * e + 1] = f16vec4(halves(x.z), halves(x.w));
 		}
 		[[unroll]] for (uint i = 0; i < WORDS; i++) {
 			uint w = lid + i * THREADS, c = w / (D / 8), e = w % (D / 8);
-			next[i] = U32x4(v + uint64_t(min(begin + c, p.cells - 1)) * p.vs[2] + 16 * e).v;
+			next[i] = eightHalves(TV, v + uint64_t(min(begin + c, p.cells - 1)) * p.vs[2], e);
 			if (((c < 32 ? low >> c : high >> (c - 32)) & 1u) == 0) next[i] = uvec4(0); // it may be anything
 		}
 		barrier();
