@@ -24,7 +24,7 @@
 // matmul and matmul_id take whatever is left: any strides and alignment.
 //
 // What a kernel makes of b first is kept for other products of it (kept.go). Nodes are fused as fusion.go says, and besides products of one b,
-// and rows that turn by the same angles, are parts of one launch (joined in matvec.go, turned in rope.go): one launch after the other
+// and rows that turn by the same angles, are parts of one launch (joined.go, turned in rope.go): one launch after the other
 // leaves a card idle, for a token of a small model longer than it computes.
 //
 // # How a kernel is added

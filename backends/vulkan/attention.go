@@ -94,8 +94,8 @@ func recordFlashAttn(r *recorder, n *tensor.Tensor) error {
 		per /= 2
 	}
 	groups, splits := ceilDiv(rows, per), 1
-	if busy := kvs * groups; tiles >= 4 && busy < busyFlash {
-		splits = min(tiles/2, ceilDiv(busyFlash, busy))
+	if busy := kvs * groups; busy < busyFlash {
+		splits = min(tiles, ceilDiv(busyFlash, busy))
 	}
 	each := ceilDiv(tiles, splits) * flashTile
 	splits = ceilDiv(k.Shape[2], each)

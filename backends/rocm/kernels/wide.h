@@ -47,12 +47,6 @@ typedef At<Floats4> F32x4;
 #endif
 #endif
 
-// Byte j of a word as a number.
-#ifndef BYTE_OF // a test aid may have some of its own
-#define BYTE_OF(w, j) float((w) >> (8 * (j)) & 255u)
-#define SIGNED_BYTE_OF(w, j) float(int((w) << (24 - 8 * (j))) >> 24)
-#endif
-
 FN float lowHalf(u32 w) { return FROM_HALF(w & 0xffffu); }
 FN float highHalf(u32 w) { return FROM_HALF(w >> 16); }
 FN u32 halves(float lo, float hi) { return TO_HALF(lo) | TO_HALF(hi) << 16; }

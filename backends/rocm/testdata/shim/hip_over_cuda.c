@@ -167,8 +167,6 @@ static const char before[] =
     "#define __shfl_xor(v, m) __shfl_xor_sync(0xffffffffu, v, m)\n"
     "#define __shfl(v, l) __shfl_sync(0xffffffffu, v, l)\n"
     "#define OCTET_MOVE(v, far) __shfl_xor_sync(0xffu << (threadIdx.x & 24u), v, far)\n" // a mask names only who comes
-    "#define BYTE_OF(w, j) (__uint_as_float(__byte_perm(w, 0x4b000000u, 0x7540u + (j))) - 8388608.0f)\n"
-    "#define SIGNED_BYTE_OF(w, j) (__uint_as_float(__byte_perm((w) ^ 0x80808080u, 0x4b000000u, 0x7540u + (j))) - 8388736.0f)\n"
     "#define DOT4(a, b, c) shimDot4(a, b, c)\n"
     "#define FROM_HALF(h) shimFromHalf((unsigned short)(h))\n"
     "#define TO_HALF(x) ((unsigned)shimToHalf(x))\n"
