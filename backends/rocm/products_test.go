@@ -223,6 +223,16 @@ func TestProductsJoin(t *testing.T) {
 			if n := p.run(t, d, []backends.Group{{Fusion: backends.MatMulAdd, From: 1, To: 3}}, y, sum); n != 3 {
 				t.Errorf("a product and one that adds to it took %d launches, want 3", n)
 			}
+			for _, many := range []struct{ row, want int }{{352, 2}, {1056, 3}} { // the second is shared along its rows, and then added up
+				p = newProducts(many.row, 20)
+				if n := p.run(t, d, nil, p.product(64), p.product(16), p.product(33)); n != many.want {
+					t.Errorf("three products of 20 tokens, rows of %d: %d launches, want %d", many.row, n, many.want)
+				}
+				p = newProducts(many.row, 20)
+				if n := p.run(t, d, nil, p.product(64), p.product(16), p.product(33), p.product(70)); n != 2*many.want-1 {
+					t.Errorf("four products of 20 tokens, rows of %d: %d launches, want %d", many.row, n, 2*many.want-1)
+				}
+			}
 		})
 	}
 }
