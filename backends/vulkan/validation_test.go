@@ -20,6 +20,7 @@ func TestValidation(t *testing.T) {
 	if raceEnabled {
 		t.Skip("without the race detector it is the same")
 	}
+	t.Parallel()
 	open(t, Options{}).Close()
 	run := func(args ...string) string {
 		cmd := exec.Command(os.Args[0], args...)
@@ -37,7 +38,7 @@ func TestValidation(t *testing.T) {
 		t.Skip("the validation layer is not installed")
 	}
 	for _, tests := range []string{
-		"^TestConformance$/^(SetRows|MatMulID|GatedDeltaNet|TopK|RoPE)$",
+		"^TestConformanceOps$/^(SetRows|MatMulID|GatedDeltaNet|TopK|RoPE)$",
 		"^(TestStaging|TestSlices|TestLost|TestPipelineCache)$",
 	} {
 		out := run("-test.run="+tests, "-test.v")
