@@ -63,17 +63,14 @@ func planRows(n *tensor.Tensor) flashPlan {
 	f.splitCells(cells, unit, maxSplits)
 	// Of few cells each query's block can load what it needs by itself: sooner done, as most of the card would be idle.
 	rows := share * n.Shape[2]
-	for f.per = 1; f.per < 4 && f.per < rows && k.Shape[1]*n.Shape[3]*f.splits*ceilDiv(rows, f.per) > busyRows; {
+	for f.per = 1; f.per < 4 && f.per < rows && k.Shape[1]*n.Shape[3]*f.splits*ceilDiv(rows, f.per) > busyFlash; {
 		f.per *= 2
 	}
 	f.groups = ceilDiv(rows, f.per)
 	return f
 }
 
-// busyRows is about how many blocks of flash_rows a large card has room for.
-const busyRows = 256
-
-// busyFlash is about how many blocks of flash_tile fill a large device.
+// busyFlash is about how many blocks of attention fill a large device.
 const busyFlash = 256
 
 // planTile divides work for flash_tile, and reports whether it takes n. That is for as many queries as a tile has, which are

@@ -110,12 +110,13 @@ FN float dot(vec4 a, vec4 b) { return a.x * b.x + a.y * b.y + a.z * b.z + a.w * 
 #define GLOBAL
 #endif
 
-// Memory by address: each is one value where an address points. A class has to make do without GLOBAL, because it cannot be copied
-// out of it; a vector of the compiler's can.
 #ifndef GLOBAL_AT // a test aid may have some of its own
 #define GLOBAL_AT(T, at) ((GLOBAL T*)(at))
 #define CLASS_AT(T, at) ((T*)(at))
 #endif
+
+// Memory by address: each is one value where an address points. A class has to make do without GLOBAL, because it cannot be copied
+// out of it; a vector of the compiler's can.
 template <class T, bool isClass = __is_class(T)> struct At {
 	GLOBAL T& v;
 	FN explicit At(u64 at) : v(*GLOBAL_AT(T, at)) {}
